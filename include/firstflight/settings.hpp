@@ -1,0 +1,77 @@
+// The settings of a stack: Linux's sysctl names, units, ranges and defaults.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "firstflight/fast_open.hpp"
+
+namespace ff {
+
+// tcp_rmem and tcp_wmem: bytes.
+struct BufferSizes {
+  std::uint32_t min, initial, max;
+};
+
+// ip_local_port_range: both ends included.
+struct PortRange {
+  std::uint16_t first, last;
+};
+
+// Bits of net.ipv4.tcp_fastopen; docs/fast-open.md says what each does.
+namespace fast_open_bits {
+inline constexpr std::uint32_t kClient = 0x1;
+inline constexpr std::uint32_t kServer = 0x2;
+inline constexpr std::uint32_t kClientNoCookie = 0x4;
+inline constexpr std::uint32_t kServerNoCookie = 0x200;
+inline constexpr std::uint32_t kAllListeners = 0x400;
+}  // namespace fast_open_bits
+
+// Plain values; change them in a stack through Stack::set_setting, which validates.
+struct Settings {
+  std::uint32_t somaxconn = 4096;                       // net.core.somaxconn
+  std::uint32_t ip_default_ttl = 64;                    // net.ipv4.ip_default_ttl
+  PortRange ip_local_port_range{32768, 60999};          // net.ipv4.ip_local_port_range
+  bool tcp_abort_on_overflow = false;                   // net.ipv4.tcp_abort_on_overflow
+  std::uint32_t tcp_challenge_ack_limit = 1000;         // net.ipv4.tcp_challenge_ack_limit, per second
+  std::uint32_t tcp_fastopen = 0x3;                     // net.ipv4.tcp_fastopen; Linux's default is 0x1
+  std::optional<FastOpenKeys> tcp_fastopen_key;         // net.ipv4.tcp_fastopen_key; unset: from the stack's seed
+  std::uint32_t tcp_fastopen_blackhole_timeout_sec = 3600;  // net.ipv4...; Linux's default is 0
+  std::uint32_t tcp_fin_timeout = 60;                   // net.ipv4.tcp_fin_timeout, seconds
+  std::uint32_t tcp_invalid_ratelimit = 500;            // net.ipv4.tcp_invalid_ratelimit, milliseconds
+  std::uint32_t tcp_max_syn_backlog = 4096;             // net.ipv4.tcp_max_syn_backlog
+  std::uint32_t tcp_max_tw_buckets = 131072;            // net.ipv4.tcp_max_tw_buckets
+  bool tcp_moderate_rcvbuf = true;                      // net.ipv4.tcp_moderate_rcvbuf
+  std::uint32_t tcp_orphan_retries = 0;                 // net.ipv4.tcp_orphan_retries; 0 means 8
+  std::uint32_t tcp_retries2 = 15;                      // net.ipv4.tcp_retries2
+  BufferSizes tcp_rmem{4096, 131072, 6291456};          // net.ipv4.tcp_rmem
+  BufferSizes tcp_wmem{4096, 16384, 4194304};           // net.ipv4.tcp_wmem
+  bool tcp_sack = true;                                 // net.ipv4.tcp_sack
+  std::uint32_t tcp_syn_retries = 6;                    // net.ipv4.tcp_syn_retries
+  std::uint32_t tcp_synack_retries = 5;                 // net.ipv4.tcp_synack_retries
+  bool tcp_timestamps = true;                           // net.ipv4.tcp_timestamps
+  bool tcp_window_scaling = true;                       // net.ipv4.tcp_window_scaling
+};
+
+struct SettingInfo {
+  std::string_view name;     // "net.ipv4.tcp_fin_timeout"
+  std::string_view allowed;  // "a whole number from 1 to 2147483, seconds"
+  std::string_view meaning;  // one sentence
+};
+
+// Every setting, sorted by name.
+std::span<const SettingInfo> setting_list() noexcept;
+
+// The value in sysctl's text form; an error sentence when there is no such setting. The prefixes "net.ipv4." and
+// "net.core." may be left out, and '/' may stand for '.'.
+std::expected<std::string, std::string> get_setting(const Settings&, std::string_view name);
+
+// Changes one setting, or nothing at all: the error is one sentence that names the setting, the value, what is allowed,
+// and for an unknown name the nearest known one.
+std::expected<void, std::string> set_setting(Settings&, std::string_view name, std::string_view value);
+
+}  // namespace ff

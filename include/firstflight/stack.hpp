@@ -1,0 +1,235 @@
+// The engine: packets, commands and time go in; packets, events and the next deadline come out. No clock, system call, thread
+// or random source of its own: with the same seed and the same calls it does the same, bit for bit.
+//
+// How to drive it, whatever drives it (an event loop, a simulator, a test):
+//
+//   1. handle_packet() for each packet that came in, handle_deadline() when next_deadline() has passed;
+//   2. poll_event() until it is empty, issuing commands as one sees fit;
+//   3. poll_transmit() until it says false or the device is full;
+//   4. sleep until a packet comes, the application wants something, or next_deadline().
+//
+// `now` must never go backwards. One stack belongs to one thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "firstflight/address.hpp"
+#include "firstflight/bytes.hpp"
+#include "firstflight/counters.hpp"
+#include "firstflight/error.hpp"
+#include "firstflight/fast_open.hpp"
+#include "firstflight/packet.hpp"
+#include "firstflight/settings.hpp"
+#include "firstflight/time.hpp"
+
+namespace ff {
+
+// All the randomness a stack uses: initial sequence numbers, port choice, hash keys, the default Fast Open key.
+struct Seed {
+  std::array<std::uint8_t, 32> bytes{};
+  static Seed from_number(std::uint64_t number) noexcept;
+};
+
+struct StackConfig {
+  Seed seed;
+  Settings settings;
+  // The most connections (in all states but TIME_WAIT) at a time.
+  std::uint32_t max_connections = 16u << 20;
+};
+
+using InterfaceId = std::uint16_t;
+
+struct InterfaceConfig {
+  std::string name;
+  std::uint16_t mtu = 1500;        // bytes of IP packet; at least 68 (IPv4) or 1280 (IPv6)
+  std::vector<Cidr> addresses;     // our own, each with its prefix
+  std::vector<IpAddress> gateways; // at most one per family; makes this the default interface of the family
+  // The largest super-segment to hand out, IP header included; at most 65535. The MTU switches super-segments off.
+  std::uint32_t max_super_segment = 65535;
+};
+
+// A handle says which socket is meant; once that socket is gone the handle is stale for ever.
+struct ListenerId {
+  std::uint32_t index = 0;
+  std::uint32_t generation = 0;  // 0: no listener
+  friend bool operator==(ListenerId, ListenerId) noexcept = default;
+};
+struct ConnectionId {
+  std::uint32_t index = 0;
+  std::uint32_t generation = 0;  // 0: no connection
+  friend bool operator==(ConnectionId, ConnectionId) noexcept = default;
+};
+
+struct ListenOptions {
+  Endpoint local;               // address "any": every address of that family; :: takes IPv4 too unless ipv6_only
+  bool ipv6_only = false;
+  std::uint32_t backlog = 4096;  // accept-queue limit; cut to somaxconn
+  // How many Fast Open connections may be half-open at a time (TCP_FASTOPEN); 0 switches Fast Open off, nothing leaves it
+  // to bit 0x400 of tcp_fastopen.
+  std::optional<std::uint32_t> fast_open_queue;
+  // Keys for this listener alone (TCP_FASTOPEN_KEY).
+  std::optional<FastOpenKeys> fast_open_keys;
+  std::uint64_t user_data = 0;   // comes back in events
+};
+
+enum class FastOpenMode : std::uint8_t {
+  Off,              // connect(): SYN at once, without cookie and data
+  Now,              // MSG_FASTOPEN: SYN at once, with `data` if there is a cookie, with a cookie request otherwise
+  OnFirstWrite,     // TCP_FASTOPEN_CONNECT: with a cookie at hand the SYN waits for the first write
+};
+
+struct ConnectOptions {
+  Endpoint remote;
+  std::optional<Endpoint> local;   // port 0: an ephemeral one
+  FastOpenMode fast_open = FastOpenMode::Off;
+  bool fast_open_no_cookie = false;  // TCP_FASTOPEN_NO_COOKIE: data in the SYN without a cookie
+  Slice data;                      // the first bytes to send; they go out in the SYN as far as they may
+  bool no_delay = false;           // TCP_NODELAY
+  std::uint64_t user_data = 0;     // comes back in events
+};
+
+// What happened to a socket since the last event of it; several may be told at once.
+namespace event_bits {
+inline constexpr std::uint8_t kAcceptable = 1;    // listener: a connection waits for accept()
+inline constexpr std::uint8_t kEstablished = 2;   // the handshake is complete
+inline constexpr std::uint8_t kReadable = 4;      // bytes, or the end of the stream, wait for read()
+inline constexpr std::uint8_t kWritable = 8;      // there is room again after a write() that was cut short
+inline constexpr std::uint8_t kPeerClosed = 16;   // the peer's FIN has come
+inline constexpr std::uint8_t kClosed = 32;       // the connection is over; info().error says whether in order
+}  // namespace event_bits
+
+struct Event {
+  std::uint8_t bits = 0;
+  ListenerId listener;      // set for kAcceptable
+  ConnectionId connection;  // set for all others
+  std::uint64_t user_data = 0;
+};
+
+// RFC 9293 §3.3.2
+enum class TcpState : std::uint8_t {
+  Closed, Listen, SynSent, SynReceived, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck, TimeWait,
+};
+std::string_view to_string(TcpState) noexcept;  // "ESTABLISHED"
+
+// What there is to know of a connection; fields after struct tcp_info.
+struct ConnectionInfo {
+  FourTuple tuple;
+  TcpState state = TcpState::Closed;
+  std::optional<Error> error;          // why it ended, if not in order
+  FastOpenOutcome fast_open = FastOpenOutcome::NotTried;
+  std::uint32_t syn_data_bytes = 0;    // bytes that rode in the SYN: sent (client) or taken (server)
+  bool timestamps = false;
+  bool sack = false;
+  std::uint8_t snd_wscale = 0, rcv_wscale = 0;
+  std::uint32_t snd_mss = 0;           // payload bytes of a full segment we send, options deducted
+  std::uint32_t advmss = 0;
+  Duration rtt{};                      // smoothed; zero: not measured yet
+  Duration rttvar{};
+  Duration rto{};
+  std::uint32_t snd_cwnd = 0;          // bytes
+  std::uint32_t snd_ssthresh = 0;      // bytes
+  std::uint32_t snd_wnd = 0;           // bytes
+  std::uint32_t rcv_wnd = 0;           // bytes
+  std::uint32_t unacked = 0;           // bytes sent and not acknowledged
+  std::uint32_t notsent = 0;           // bytes written and not sent
+  std::uint32_t unread = 0;            // bytes received and not read
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t bytes_acked = 0;
+  std::uint64_t bytes_received = 0;
+  std::uint64_t bytes_retrans = 0;
+  std::uint32_t total_retrans = 0;     // segments
+  std::uint8_t retransmits = 0;        // consecutive time-outs now
+};
+
+class Stack {
+ public:
+  explicit Stack(StackConfig config);
+  ~Stack();
+  Stack(Stack&&) noexcept;
+  Stack& operator=(Stack&&) noexcept;
+
+  // ---- handle_*: the world reports -------------------------------------------------------------------------------
+  // A packet came in by `interface`. Malformed, forged or unwanted ones are counted and change nothing else.
+  void handle_packet(Instant now, InterfaceId interface, RxPacket packet);
+  // Runs whatever is due at `now`.
+  void handle_deadline(Instant now);
+
+  // ---- commands --------------------------------------------------------------------------------------------------
+  // InvalidArgument: an MTU too small, no address, an address that no host can have.
+  Result<InterfaceId> add_interface(InterfaceConfig config);
+
+  // One sentence when the setting or value is not acceptable; see settings.hpp.
+  std::expected<void, std::string> set_setting(std::string_view name, std::string_view value);
+
+  // AddressInUse, AddressNotAvailable, InvalidArgument (port 0).
+  Result<ListenerId> listen(const ListenOptions& options);
+  // WouldBlock: no connection waits.
+  Result<ConnectionId> accept(ListenerId listener);
+  // Ends the listener. Its requests are forgotten, connections that nobody accepted are reset.
+  Result<void> close(Instant now, ListenerId listener);
+
+  // Starts a connection. NetworkUnreachable, AddressNotAvailable, AddressInUse, InvalidArgument.
+  Result<ConnectionId> connect(Instant now, const ConnectOptions& options);
+
+  // Takes as many bytes as there is room for and says how many. WouldBlock: none (a kWritable event follows);
+  // BrokenPipe; the connection's error, once.
+  Result<std::size_t> write(Instant now, ConnectionId connection, ByteSpan bytes);
+  // The same without copying; takes all of the slice or nothing (WouldBlock when nothing may be added now).
+  Result<void> write(Instant now, ConnectionId connection, Slice bytes);
+  // Copies out what is there, up to the size of `into`. 0: the peer has closed its side, all was read. WouldBlock.
+  Result<std::size_t> read(Instant now, ConnectionId connection, MutableByteSpan into);
+  // The same without copying: the next piece, at most `max` bytes. Empty: the peer has closed its side.
+  Result<Slice> read_slice(Instant now, ConnectionId connection, std::uint32_t max = UINT32_MAX);
+
+  // No more writing: FIN behind what was written (SHUT_WR).
+  Result<void> shutdown_write(Instant now, ConnectionId connection);
+  // No more reading: what is unread and what still comes is acknowledged and dropped (SHUT_RD).
+  Result<void> shutdown_read(Instant now, ConnectionId connection);
+  // Gives the connection up; the handle is stale at once. What was written is still delivered, then FIN; unread bytes
+  // make it a RST (RFC 9293 §3.10.4, RFC 2525 §2.17).
+  Result<void> close(Instant now, ConnectionId connection);
+  // RST at once; the handle is stale (SO_LINGER 0).
+  Result<void> abort(Instant now, ConnectionId connection);
+
+  Result<void> set_no_delay(Instant now, ConnectionId connection, bool on);
+  Result<void> set_user_data(ConnectionId connection, std::uint64_t user_data);
+
+  // Replaces what is known of one destination.
+  void set_fast_open_cache(const FastOpenCacheEntry& entry);
+  void clear_fast_open_cache();
+
+  // ---- poll_*: what the world should do now ----------------------------------------------------------------------
+  // The next packet to send; false when there is none. `packet` is cleared first, so one object serves for all.
+  bool poll_transmit(Instant now, TxPacket& packet);
+  // The next event; nothing when there is none.
+  std::optional<Event> poll_event();
+  // When handle_deadline() must be called at the latest; kNever when no timer runs.
+  [[nodiscard]] Instant next_deadline() const;
+
+  // ---- getters ---------------------------------------------------------------------------------------------------
+  [[nodiscard]] Result<ConnectionInfo> info(ConnectionId connection) const;
+  // Bytes that read() would give now, and whether the stream ends behind them.
+  [[nodiscard]] const Settings& settings() const noexcept;
+  [[nodiscard]] const Counters& counters() const noexcept;
+  [[nodiscard]] std::vector<FastOpenCacheEntry> fast_open_cache() const;
+  // The keys that grant cookies where a listener has none of its own.
+  [[nodiscard]] FastOpenKeys fast_open_keys() const;
+  // The cookie that this stack grants `client` for connections to `server`.
+  [[nodiscard]] FastOpenCookie fast_open_cookie(const IpAddress& client, const IpAddress& server) const;
+  // Sockets alive: connections, half-open requests, TIME_WAIT entries.
+  struct Population { std::size_t connections, requests, time_waits, listeners; };
+  [[nodiscard]] Population population() const noexcept;
+  // Verifies every invariant of every connection; what is wrong, or an empty string. For simulators and fuzzers.
+  [[nodiscard]] std::string check() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ff
