@@ -40,6 +40,8 @@ struct StackConfig {
   Settings settings;
   // The most connections (in all states but TIME_WAIT) at a time.
   std::uint32_t max_connections = 16u << 20;
+  // For tests: every connection starts at this sequence number, instead of one that RFC 6528 derives from the seed.
+  std::optional<std::uint32_t> initial_sequence_number;
 };
 
 using InterfaceId = std::uint16_t;
