@@ -1,0 +1,27 @@
+// The host's side of a network interface: up or down, MTU, addresses, routes. What `ip link`, `ip address` and `ip
+// route` do, for the programs and tests that make their own device.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+
+#include "firstflight/address.hpp"
+
+namespace ff::link {
+
+// Each error is one sentence that says what was wrong and, where something would, what would work.
+using Outcome = std::expected<void, std::string>;
+
+[[nodiscard]] bool exists(const std::string& name);
+std::expected<std::uint16_t, std::string> mtu(const std::string& name);
+Outcome set_mtu(const std::string& name, std::uint16_t mtu);
+Outcome set_up(const std::string& name, bool up = true);
+// Gives the host `address` on this interface, with the route to its prefix; it is usable at once (no duplicate
+// detection). That it is there already is no error.
+Outcome add_address(const std::string& name, const Cidr& address);
+// Routes `prefix` into this interface, replacing such a route if there is one. `via`: by a gateway behind it.
+Outcome add_route(const std::string& name, const Cidr& prefix, std::optional<IpAddress> via = std::nullopt);
+
+}  // namespace ff::link
