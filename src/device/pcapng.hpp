@@ -8,8 +8,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "device/file_descriptor.hpp"
 #include "firstflight/bytes.hpp"
 
 namespace ff {
@@ -26,14 +28,11 @@ class FileSink final : public ByteSink {
  public:
   // Makes or empties the file. The error is one sentence.
   static std::expected<std::unique_ptr<FileSink>, std::string> create(const std::string& path);
-  ~FileSink() override;
-  FileSink(const FileSink&) = delete;
-  FileSink& operator=(const FileSink&) = delete;
   std::expected<void, std::string> write(ByteSpan bytes) override;
 
  private:
-  FileSink(int descriptor, std::string path) : descriptor_(descriptor), path_(std::move(path)) {}
-  int descriptor_;
+  FileSink(FileDescriptor file, std::string path) : file_(std::move(file)), path_(std::move(path)) {}
+  FileDescriptor file_;
   std::string path_;
 };
 
@@ -83,7 +82,6 @@ class PcapngWriter {
   static constexpr std::size_t kLarge = 1u << 18;
   void put16(std::uint16_t value);
   void put32(std::uint32_t value);
-  void put_padded(ByteSpan bytes);
   void put_option(std::uint16_t code, ByteSpan value);
   std::size_t begin_block(std::uint32_t type);
   void end_block(std::size_t start);

@@ -1,14 +1,13 @@
 // A TUN device of Linux: what the kernel routes into it we receive, what we send it receives.
 #pragma once
 
-#include <sys/uio.h>
-
 #include <cstdint>
 #include <expected>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "device/file_descriptor.hpp"
 #include "device/slab_cursor.hpp"
 #include "firstflight/device.hpp"
 
@@ -27,16 +26,13 @@ class TunDevice final : public Device {
   // The error is one sentence that says what was wrong and what would work. The device's link and addresses are left as
   // they are: see link.hpp.
   static std::expected<std::unique_ptr<TunDevice>, std::string> open(const TunOptions& options);
-  ~TunDevice() override;
-  TunDevice(const TunDevice&) = delete;
-  TunDevice& operator=(const TunDevice&) = delete;
 
   // What the link had when the device was opened, or refresh_mtu() was called last.
   [[nodiscard]] std::uint16_t mtu() const noexcept override { return mtu_; }
   std::expected<void, std::string> refresh_mtu();
   bool receive(RxPacket& packet) override;
   SendResult send(Instant now, TxPacket& packet) override;
-  [[nodiscard]] int poll_descriptor() const noexcept override { return descriptor_; }
+  [[nodiscard]] int poll_descriptor() const noexcept override { return control_.get(); }
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   // True when open() made the device: it is down then, without addresses, and goes away with this object.
@@ -52,12 +48,13 @@ class TunDevice final : public Device {
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
 
  private:
-  TunDevice(int descriptor, const TunOptions& options, std::string name, bool created);
+  TunDevice(FileDescriptor control, bool offload, std::string name, bool created);
   SendResult send_offloaded(const TxPacket& packet);
   SendResult send_plain(const TxPacket& packet);
-  SendResult write_result(std::int64_t written, bool may_wait);
+  template <typename Write>
+  SendResult transfer(Write&& write);
 
-  int descriptor_;
+  FileDescriptor control_;
   bool offload_;
   bool created_;
   std::uint16_t mtu_ = 1500;

@@ -1,0 +1,183 @@
+#include "device/link.hpp"
+
+#include <fmt/format.h>
+#include <linux/if_addr.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <span>
+
+#include "device/file_descriptor.hpp"
+
+namespace ff::link {
+namespace {
+
+// `doing`: what was tried, such as "setting the MTU of tun0".
+std::unexpected<std::string> failure(const std::string& doing, const std::string& name, int error) {
+  switch (error) {
+    case ENODEV:
+      return std::unexpected(fmt::format("{}: there is no network interface {}", doing, name));
+    case EPERM:
+    case EACCES:
+      return std::unexpected(fmt::format("{} needs the capability CAP_NET_ADMIN: run as root", doing));
+    default:
+      return std::unexpected(fmt::format("{}: {}", doing, std::strerror(error)));
+  }
+}
+
+std::expected<ifreq, std::string> request_for(const std::string& name) {
+  ifreq request{};
+  if (name.empty() || name.size() >= sizeof request.ifr_name) {
+    return std::unexpected(
+        fmt::format("\"{}\" is no name for a network interface: it must have 1 to {} characters", name, IFNAMSIZ - 1));
+  }
+  name.copy(request.ifr_name, name.size());
+  return request;
+}
+
+// One ioctl on an interface; fills in `request`.
+Outcome interface_ioctl(unsigned long code, ifreq& request, const std::string& doing) {
+  const FileDescriptor socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket || ::ioctl(socket.get(), code, &request) != 0) return failure(doing, request.ifr_name, errno);
+  return {};
+}
+
+// A request of rtnetlink(7): a header, a body and attributes.
+template <typename Body>
+class NetlinkRequest {
+ public:
+  NetlinkRequest(std::uint16_t type, std::uint16_t flags, const Body& body) {
+    nlmsghdr head{};
+    head.nlmsg_type = type;
+    head.nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | NLM_F_ACK | flags);
+    std::memcpy(bytes_.data(), &head, sizeof head);
+    std::memcpy(bytes_.data() + NLMSG_HDRLEN, &body, sizeof body);
+  }
+
+  void add(std::uint16_t type, std::span<const std::uint8_t> value) {
+    rtattr attribute{};
+    attribute.rta_type = type;
+    attribute.rta_len = static_cast<std::uint16_t>(RTA_LENGTH(value.size()));
+    std::memcpy(bytes_.data() + size_, &attribute, sizeof attribute);
+    std::memcpy(bytes_.data() + size_ + RTA_LENGTH(0), value.data(), value.size());
+    size_ += RTA_SPACE(value.size());
+  }
+  void add(std::uint16_t type, std::uint32_t value) {
+    std::array<std::uint8_t, sizeof value> bytes;
+    std::memcpy(bytes.data(), &value, sizeof value);
+    add(type, std::span<const std::uint8_t>(bytes));
+  }
+
+  // Sends it and waits for the answer: 0 or an errno value.
+  int perform() {
+    const auto size = static_cast<std::uint32_t>(size_);
+    std::memcpy(bytes_.data() + offsetof(nlmsghdr, nlmsg_len), &size, sizeof size);
+    const FileDescriptor socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    if (!socket || ::send(socket.get(), bytes_.data(), size_, 0) < 0) return errno;
+    std::array<std::uint8_t, 1024> answer;
+    const ssize_t received = ::recv(socket.get(), answer.data(), answer.size(), 0);
+    if (received < 0) return errno;
+    nlmsgerr error{};
+    if (static_cast<std::size_t>(received) < NLMSG_HDRLEN + sizeof error) return EPROTO;
+    std::memcpy(&error, answer.data() + NLMSG_HDRLEN, sizeof error);
+    return -error.error;
+  }
+
+ private:
+  std::array<std::uint8_t, 256> bytes_{};
+  std::size_t size_ = NLMSG_SPACE(sizeof(Body));
+};
+
+std::span<const std::uint8_t> wire_bytes(const IpAddress& address) {
+  if (address.is_v4()) return address.v4_bytes();
+  return address.bytes();
+}
+
+std::uint8_t family_of(const IpAddress& address) { return address.is_v4() ? AF_INET : AF_INET6; }
+
+// The kernel refuses a route whose prefix has bits behind its length.
+std::array<std::uint8_t, 16> masked(const Cidr& prefix) {
+  const std::span<const std::uint8_t> bytes = wire_bytes(prefix.address);
+  std::array<std::uint8_t, 16> result{};
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    const int kept = std::clamp(static_cast<int>(prefix.prefix_length) - static_cast<int>(i) * 8, 0, 8);
+    result[i] = static_cast<std::uint8_t>(bytes[i] & (0xff00 >> kept));
+  }
+  return result;
+}
+
+}  // namespace
+
+bool exists(const std::string& name) { return ::if_nametoindex(name.c_str()) != 0; }
+
+std::expected<std::uint16_t, std::string> mtu(const std::string& name) {
+  auto request = request_for(name);
+  if (!request) return std::unexpected(request.error());
+  if (auto done = interface_ioctl(SIOCGIFMTU, *request, "asking for the MTU of " + name); !done) {
+    return std::unexpected(done.error());
+  }
+  return static_cast<std::uint16_t>(std::min(request->ifr_mtu, 65535));
+}
+
+Outcome set_mtu(const std::string& name, std::uint16_t mtu) {
+  auto request = request_for(name);
+  if (!request) return std::unexpected(request.error());
+  request->ifr_mtu = mtu;
+  return interface_ioctl(SIOCSIFMTU, *request, fmt::format("setting the MTU of {} to {}", name, mtu));
+}
+
+Outcome set_up(const std::string& name, bool up) {
+  auto request = request_for(name);
+  if (!request) return std::unexpected(request.error());
+  const std::string doing = fmt::format("setting {} {}", name, up ? "up" : "down");
+  if (auto done = interface_ioctl(SIOCGIFFLAGS, *request, doing); !done) return done;
+  const int flags = up ? request->ifr_flags | IFF_UP : request->ifr_flags & ~IFF_UP;
+  request->ifr_flags = static_cast<short>(flags);
+  return interface_ioctl(SIOCSIFFLAGS, *request, doing);
+}
+
+Outcome add_address(const std::string& name, const Cidr& address) {
+  const std::string doing = fmt::format("giving {} the address {}", name, address.to_string());
+  const unsigned index = ::if_nametoindex(name.c_str());
+  if (index == 0) return failure(doing, name, ENODEV);
+  ifaddrmsg body{};
+  body.ifa_family = family_of(address.address);
+  body.ifa_prefixlen = address.prefix_length;
+  body.ifa_flags = IFA_F_NODAD;
+  body.ifa_index = index;
+  NetlinkRequest request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, body);
+  request.add(IFA_LOCAL, wire_bytes(address.address));
+  request.add(IFA_ADDRESS, wire_bytes(address.address));
+  if (const int error = request.perform(); error != 0 && error != EEXIST) return failure(doing, name, error);
+  return {};
+}
+
+Outcome add_route(const std::string& name, const Cidr& prefix, std::optional<IpAddress> via) {
+  const std::string doing = fmt::format("routing {} into {}", prefix.to_string(), name);
+  const unsigned index = ::if_nametoindex(name.c_str());
+  if (index == 0) return failure(doing, name, ENODEV);
+  rtmsg body{};
+  body.rtm_family = family_of(prefix.address);
+  body.rtm_dst_len = prefix.prefix_length;
+  body.rtm_table = RT_TABLE_MAIN;
+  body.rtm_protocol = RTPROT_STATIC;
+  body.rtm_scope = via ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
+  body.rtm_type = RTN_UNICAST;
+  NetlinkRequest request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, body);
+  const std::array<std::uint8_t, 16> destination = masked(prefix);
+  request.add(RTA_DST, std::span(destination).first(wire_bytes(prefix.address).size()));
+  request.add(RTA_OIF, index);
+  if (via) request.add(RTA_GATEWAY, wire_bytes(*via));
+  if (const int error = request.perform(); error != 0) return failure(doing, name, error);
+  return {};
+}
+
+}  // namespace ff::link
