@@ -1,7 +1,7 @@
 // Drives one stack from its devices, with real time and epoll. Everything happens in the thread that calls run().
 #pragma once
 
-#include <csignal>
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "device/file_descriptor.hpp"
 #include "firstflight/device.hpp"
 #include "firstflight/stack.hpp"
 
@@ -18,9 +19,8 @@ namespace ff {
 
 class Loop {
  public:
-  // Throws std::system_error when the process may have no more descriptors. `stack` must outlive the loop.
+  // `stack` must outlive the loop. Throws std::system_error when the process may have no more descriptors.
   explicit Loop(Stack& stack);
-  ~Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
@@ -31,17 +31,24 @@ class Loop {
   // Who is told the stack's events; may issue commands.
   void on_event(EventHandler handler) { event_handler_ = std::move(handler); }
 
-  // `events` and what the callback is told are EPOLLIN and so on. The loop does not own the descriptor.
+  // Who is told that a device has gone away, after which it is not asked any more. Nobody: the loop ends then.
+  using DeviceLostHandler = std::function<void(Instant, InterfaceId)>;
+  void on_device_lost(DeviceLostHandler handler) { device_lost_handler_ = std::move(handler); }
+
+  // `events` and what the callback is told are EPOLLIN and so on; level-triggered. The loop does not own the
+  // descriptor, and wants it removed before it is closed. Throws std::system_error for what cannot be waited for, such
+  // as a regular file.
   using DescriptorCallback = std::function<void(Instant, std::uint32_t events)>;
   void add_descriptor(int descriptor, std::uint32_t events, DescriptorCallback callback);
   void change_descriptor(int descriptor, std::uint32_t events);
   void remove_descriptor(int descriptor);
 
-  // Blocks these signals for the thread and reports them here instead.
-  void on_signals(std::initializer_list<int> signals, std::function<void(Instant, int signal)> callback);
+  // Blocks these signals for the thread, for good, and reports them here instead.
+  using SignalCallback = std::function<void(Instant, int signal)>;
+  void on_signals(std::initializer_list<int> signals, SignalCallback callback);
 
   using TimerCallback = std::function<void(Instant)>;
-  // Names a call that has not happened yet.
+  // Names a call that is to come.
   struct TimerId {
     Instant due{};
     std::uint64_t number = 0;  // 0: none
@@ -49,24 +56,24 @@ class Loop {
   };
   TimerId call_at(Instant due, TimerCallback callback);
   TimerId call_after(Duration delay, TimerCallback callback) { return call_at(now() + delay, std::move(callback)); }
-  // False when the call has happened already.
+  // False when the call has been made already.
   bool cancel(TimerId timer);
 
-  // CLOCK_MONOTONIC.
-  [[nodiscard]] static Instant now() noexcept;
+  // CLOCK_MONOTONIC. Inside callbacks it stands still, so that all they tell the stack happens at one time.
+  [[nodiscard]] Instant now() noexcept;
   // What to add to now() to get nanoseconds since 1970.
   [[nodiscard]] static Duration wall_clock_offset() noexcept;
 
-  // Works until stop() is called, by a callback.
+  // Works until a callback calls stop().
   void run();
   void stop() noexcept { stopped_ = true; }
 
   struct Counters {
-    std::uint64_t waits = 0;  // calls of epoll_pwait2
-    std::uint64_t batches = 0;
+    std::uint64_t waits = 0;   // calls of epoll_pwait2
+    std::uint64_t rounds = 0;  // receive, deadlines, events, transmit
     std::uint64_t packets_in = 0, packets_out = 0;
     std::uint64_t full = 0;          // times that a device was full
-    std::uint64_t no_interface = 0;  // packets for an interface without device
+    std::uint64_t no_interface = 0;  // packets for an interface that has no device
   };
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
 
@@ -74,28 +81,40 @@ class Loop {
   struct Port {
     Device* device = nullptr;
     int descriptor = -1;
-    bool waiting_to_send = false;  // EPOLLOUT is asked for
+    bool readable = false;         // receive() may have something
+    bool awaits_writable = false;  // EPOLLOUT is asked for
+  };
+  struct Descriptor {
+    std::uint32_t generation;  // tells it from an earlier one with the same number
+    std::shared_ptr<DescriptorCallback> callback;
   };
 
-  bool work();
-  std::size_t receive_batch();
-  void handle_events(Instant);
+  bool run_round();
+  void receive(InterfaceId interface, Port& port);
+  bool handle_events();
   bool transmit();
-  Device::SendResult send(Instant);
-  void run_timers(Instant);
-  void wait();
-  void await_writable(Port&, bool on);
+  void run_timers();
+  void wait(bool may_sleep);
+  void dispatch(std::uint64_t key, std::uint32_t events);
+  void port_ready(InterfaceId interface, std::uint32_t events);
+  void port_lost(InterfaceId interface);
+  void await_writable(Port& port, bool on);
+  void control(int operation, int descriptor, std::uint32_t events, std::uint64_t key);
   [[nodiscard]] Instant next_deadline() const;
 
   Stack& stack_;
-  int epoll_ = -1;
+  FileDescriptor epoll_;
+  bool running_ = false;
   bool stopped_ = false;
+  Instant now_{};
   std::vector<Port> ports_;  // by InterfaceId
   EventHandler event_handler_;
-  std::unordered_map<int, std::shared_ptr<DescriptorCallback>> descriptors_;
+  DeviceLostHandler device_lost_handler_;
+  std::unordered_map<int, Descriptor> descriptors_;
+  std::uint32_t last_generation_ = 0;
+  std::vector<FileDescriptor> signal_descriptors_;
   std::map<TimerId, TimerCallback> timers_;
   std::uint64_t last_timer_ = 0;
-  int signal_descriptor_ = -1;
   RxPacket rx_;
   TxPacket tx_;
   bool tx_pending_ = false;  // tx_ waits for its device, which was full

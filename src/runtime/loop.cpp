@@ -1,0 +1,271 @@
+#include "runtime/loop.hpp"
+
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+#include <system_error>
+
+namespace ff {
+namespace {
+
+// How much is received before it is answered: enough to share one acknowledgement, little enough to stay in the cache
+// until the application has read it.
+constexpr std::size_t kReceivePackets = 64;
+constexpr std::size_t kReceiveBytes = 256 * 1024;
+// How much is sent before the devices are asked again for what came in.
+constexpr std::size_t kTransmitPackets = 64;
+// Rounds without asking epoll, so that other descriptors are never starved by a busy device.
+constexpr int kRoundsPerWait = 16;
+// How soon to try again a full device that cannot be waited for.
+constexpr Duration kFullRetry = std::chrono::milliseconds(1);
+
+// What epoll gives back: a device's interface under this bit, or a descriptor under its generation.
+constexpr std::uint64_t kPortKey = std::uint64_t{1} << 63;
+
+Duration read_clock(clockid_t clock) noexcept {
+  timespec time;
+  ::clock_gettime(clock, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+Instant read_monotonic() noexcept { return Instant(read_clock(CLOCK_MONOTONIC)); }
+
+[[noreturn]] void throw_errno(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
+
+}  // namespace
+
+// ---- set-up --------------------------------------------------------------------------------------------------------
+
+Loop::Loop(Stack& stack) : stack_(stack), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+  if (!epoll_) throw_errno("epoll_create1");
+}
+
+void Loop::control(int operation, int descriptor, std::uint32_t events, std::uint64_t key) {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = key;
+  if (::epoll_ctl(epoll_.get(), operation, descriptor, &event) != 0) throw_errno("epoll_ctl");
+}
+
+void Loop::add_device(InterfaceId interface, Device& device) {
+  if (ports_.size() <= interface) ports_.resize(interface + std::size_t{1});
+  Port& port = ports_[interface];
+  port = {.device = &device, .descriptor = device.poll_descriptor(), .readable = true};
+  if (port.descriptor >= 0) control(EPOLL_CTL_ADD, port.descriptor, EPOLLIN, kPortKey | interface);
+}
+
+void Loop::add_descriptor(int descriptor, std::uint32_t events, DescriptorCallback callback) {
+  last_generation_ = (last_generation_ + 1) & 0x7fffffff;
+  control(EPOLL_CTL_ADD, descriptor, events, std::uint64_t{last_generation_} << 32 | static_cast<unsigned>(descriptor));
+  descriptors_[descriptor] = {last_generation_, std::make_shared<DescriptorCallback>(std::move(callback))};
+}
+
+void Loop::change_descriptor(int descriptor, std::uint32_t events) {
+  const std::uint32_t generation = descriptors_.at(descriptor).generation;
+  control(EPOLL_CTL_MOD, descriptor, events, std::uint64_t{generation} << 32 | static_cast<unsigned>(descriptor));
+}
+
+void Loop::remove_descriptor(int descriptor) {
+  if (descriptors_.erase(descriptor) != 0) control(EPOLL_CTL_DEL, descriptor, 0, 0);
+}
+
+void Loop::on_signals(std::initializer_list<int> signals, SignalCallback callback) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : signals) sigaddset(&set, signal);
+  FileDescriptor descriptor(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!descriptor) throw_errno("signalfd");
+  if (const int error = ::pthread_sigmask(SIG_BLOCK, &set, nullptr); error != 0) {
+    throw std::system_error(error, std::generic_category(), "pthread_sigmask");
+  }
+  const int number = descriptor.get();
+  add_descriptor(number, EPOLLIN, [number, callback = std::move(callback)](Instant now, std::uint32_t) {
+    signalfd_siginfo info;
+    while (::read(number, &info, sizeof info) == sizeof info) callback(now, static_cast<int>(info.ssi_signo));
+  });
+  signal_descriptors_.push_back(std::move(descriptor));
+}
+
+Loop::TimerId Loop::call_at(Instant due, TimerCallback callback) {
+  const TimerId id{due, ++last_timer_};
+  timers_.emplace(id, std::move(callback));
+  return id;
+}
+
+bool Loop::cancel(TimerId timer) { return timers_.erase(timer) != 0; }
+
+Instant Loop::now() noexcept {
+  if (!running_) now_ = read_monotonic();
+  return now_;
+}
+
+Duration Loop::wall_clock_offset() noexcept { return read_clock(CLOCK_REALTIME) - read_clock(CLOCK_MONOTONIC); }
+
+// ---- running -------------------------------------------------------------------------------------------------------
+
+void Loop::run() {
+  now_ = read_monotonic();
+  running_ = true;
+  stopped_ = false;
+  try {
+    while (!stopped_) {
+      bool more = true;
+      for (int round = 0; more && round < kRoundsPerWait && !stopped_; ++round) more = run_round();
+      if (!stopped_) wait(!more);
+    }
+  } catch (...) {
+    running_ = false;
+    throw;
+  }
+  running_ = false;
+}
+
+// The order is that of stack.hpp. True when it pays to go on without asking epoll.
+bool Loop::run_round() {
+  ++counters_.rounds;
+  now_ = read_monotonic();
+  for (std::size_t i = 0; i < ports_.size(); ++i) {
+    Port& port = ports_[i];
+    if (port.device != nullptr && (port.readable || port.descriptor < 0)) receive(static_cast<InterfaceId>(i), port);
+  }
+  if (stack_.next_deadline() <= now_) stack_.handle_deadline(now_);
+  run_timers();
+  handle_events();
+  const bool transmit_left = transmit();
+  for (const Port& port : ports_) {
+    if (port.device != nullptr) port.device->flush(now_);
+  }
+  const bool events_left = handle_events();
+  const bool receive_left = std::ranges::any_of(ports_, [](const Port& port) { return port.readable; });
+  return transmit_left || events_left || receive_left;
+}
+
+void Loop::receive(InterfaceId interface, Port& port) {
+  port.readable = true;
+  std::size_t bytes = 0;
+  for (std::size_t packets = 0; packets < kReceivePackets && bytes < kReceiveBytes; ++packets) {
+    if (!port.device->receive(rx_)) {
+      port.readable = false;
+      return;
+    }
+    ++counters_.packets_in;
+    bytes += rx_.bytes.size();
+    stack_.handle_packet(now_, interface, std::move(rx_));
+  }
+}
+
+bool Loop::handle_events() {
+  bool any = false;
+  while (const std::optional<Event> event = stack_.poll_event()) {
+    any = true;
+    if (event_handler_) event_handler_(now_, *event);
+  }
+  return any;
+}
+
+// True when there is more to send and room for it.
+bool Loop::transmit() {
+  for (std::size_t packets = 0; packets < kTransmitPackets; ++packets) {
+    now_ = read_monotonic();
+    if (!tx_pending_ && !stack_.poll_transmit(now_, tx_)) return false;
+    tx_pending_ = false;
+    Port* port = tx_.interface < ports_.size() ? &ports_[tx_.interface] : nullptr;
+    if (port == nullptr || port->device == nullptr) {
+      ++counters_.no_interface;
+      continue;
+    }
+    if (port->device->send(now_, tx_) == Device::SendResult::Full) {
+      ++counters_.full;
+      tx_pending_ = true;
+      await_writable(*port, true);
+      return false;
+    }
+    ++counters_.packets_out;
+    // A peer on this machine has often answered before send() returns: look once more before sleeping.
+    port->readable = true;
+  }
+  return true;
+}
+
+void Loop::run_timers() {
+  // Those that callbacks add for now wait for the next round, so that one cannot keep the loop here.
+  const std::uint64_t last = last_timer_;
+  for (auto timer = timers_.begin(); timer != timers_.end() && timer->first.due <= now_; timer = timers_.begin()) {
+    if (timer->first.number > last) break;
+    const TimerCallback callback = std::move(timer->second);
+    timers_.erase(timer);
+    callback(now_);
+  }
+}
+
+Instant Loop::next_deadline() const {
+  Instant deadline = stack_.next_deadline();
+  if (!timers_.empty()) deadline = std::min(deadline, timers_.begin()->first.due);
+  if (tx_pending_ && ports_[tx_.interface].descriptor < 0) deadline = std::min(deadline, now_ + kFullRetry);
+  return deadline;
+}
+
+// ---- waiting -------------------------------------------------------------------------------------------------------
+
+void Loop::wait(bool may_sleep) {
+  ++counters_.waits;
+  const Instant deadline = next_deadline();
+  timespec timeout{};
+  const bool forever = may_sleep && deadline == kNever;
+  if (may_sleep && !forever) {
+    const auto left = std::max((deadline - read_monotonic()).count(), Duration::rep{0});
+    timeout = {.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
+  }
+  std::array<epoll_event, 64> ready;
+  const int count = ::epoll_pwait2(epoll_.get(), ready.data(), ready.size(), forever ? nullptr : &timeout, nullptr);
+  if (count < 0 && errno != EINTR) throw_errno("epoll_pwait2");
+  now_ = read_monotonic();
+  for (int i = 0; i < count && !stopped_; ++i) {
+    const epoll_event& event = ready[static_cast<std::size_t>(i)];
+    dispatch(event.data.u64, event.events);
+  }
+}
+
+void Loop::dispatch(std::uint64_t key, std::uint32_t events) {
+  if ((key & kPortKey) != 0) {
+    port_ready(static_cast<InterfaceId>(key), events);
+    return;
+  }
+  const auto found = descriptors_.find(static_cast<int>(key & 0xffffffff));
+  // An earlier callback of this batch may have removed it.
+  if (found == descriptors_.end() || found->second.generation != key >> 32) return;
+  const std::shared_ptr<DescriptorCallback> callback = found->second.callback;  // it may remove itself
+  (*callback)(now_, events);
+}
+
+void Loop::port_ready(InterfaceId interface, std::uint32_t events) {
+  Port& port = ports_[interface];
+  if ((events & EPOLLIN) != 0) port.readable = true;
+  if ((events & EPOLLOUT) != 0) await_writable(port, false);
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0 && (events & EPOLLIN) == 0) port_lost(interface);
+}
+
+void Loop::port_lost(InterfaceId interface) {
+  Port& port = ports_[interface];
+  control(EPOLL_CTL_DEL, port.descriptor, 0, 0);
+  port = {};
+  if (device_lost_handler_) {
+    device_lost_handler_(now_, interface);
+  } else {
+    stop();
+  }
+}
+
+void Loop::await_writable(Port& port, bool on) {
+  if (port.descriptor < 0 || port.awaits_writable == on) return;
+  port.awaits_writable = on;
+  const auto interface = static_cast<InterfaceId>(&port - ports_.data());
+  control(EPOLL_CTL_MOD, port.descriptor, on ? EPOLLIN | EPOLLOUT : EPOLLIN, kPortKey | interface);
+}
+
+}  // namespace ff
