@@ -2,6 +2,7 @@
 // that keeps it alive. Counts are not atomic: a Slice belongs to one thread, as the stack that holds it does.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -76,9 +77,17 @@ class Slice {
   [[nodiscard]] std::string_view text() const noexcept { return as_text(span()); }
 
   // The part from `offset`, `length` bytes long; both are cut to what is there.
-  [[nodiscard]] Slice sub(std::uint32_t offset, std::uint32_t length = UINT32_MAX) const& noexcept;
-  void drop_front(std::uint32_t count) noexcept;
-  void drop_back(std::uint32_t count) noexcept;
+  [[nodiscard]] Slice sub(std::uint32_t offset, std::uint32_t length = UINT32_MAX) const& noexcept {
+    offset = std::min(offset, size_);
+    return Slice(slab_, data_ + offset, std::min(length, size_ - offset));
+  }
+  // Cut to what is there.
+  void drop_front(std::uint32_t count) noexcept {
+    count = std::min(count, size_);
+    data_ += count;
+    size_ -= count;
+  }
+  void drop_back(std::uint32_t count) noexcept { size_ -= std::min(count, size_); }
 
  private:
   friend class SlabRef;

@@ -23,7 +23,7 @@ enum class Error : std::uint8_t {
   TimedOut,             // ETIMEDOUT
   NoBufferSpace,        // ENOBUFS: a bound of the stack (connections, requests, memory) is reached
   PermissionDenied,     // EACCES: administratively prohibited (ICMP)
-  ProtocolError,        // EPROTO: ICMP says that the peer does not speak TCP (protocol unreachable: ENOPROTOOPT)
+  ProtocolError,        // ENOPROTOOPT: ICMP says that the peer does not speak TCP (protocol unreachable)
 };
 
 template <typename T>

@@ -69,7 +69,7 @@ enum class FastOpenOutcome : std::uint8_t {
   NotEnabled,       // server: the listener has Fast Open off
 };
 
-// One plain phrase, for example "no cookie yet: one was requested".
+// One plain phrase, for example "no cookie yet: one was granted for next time".
 std::string_view to_string(FastOpenOutcome) noexcept;
 
 // What a client knows of one destination (RFC 7413 §4.1.3.1).

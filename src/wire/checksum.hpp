@@ -28,6 +28,8 @@ class ChecksumAccumulator {
   [[nodiscard]] std::uint16_t checksum() const noexcept { return static_cast<std::uint16_t>(~folded()); }
 
  private:
+  void add_sum(std::uint64_t sum, std::size_t size) noexcept;
+
   std::uint64_t sum_ = 0;  // of little-endian words; byte order is mended in folded() (RFC 1071 §2 B)
   bool odd_ = false;       // an odd number of bytes was added so far
 };

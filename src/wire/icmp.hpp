@@ -19,7 +19,7 @@ enum class IcmpKind : std::uint8_t {
   ProtocolUnreachable,
   PortUnreachable,
   AdministrativelyProhibited,
-  PacketTooBig,          // IPv4: fragmentation needed
+  PacketTooBig,  // IPv4: fragmentation needed
   TimeExceeded,
   ParameterProblem,
   Other,
@@ -27,22 +27,28 @@ enum class IcmpKind : std::uint8_t {
 
 struct IcmpView {
   IcmpKind kind = IcmpKind::Other;
-  std::uint16_t mtu = 0;           // PacketTooBig: the next hop's; 0 when an old router did not say (RFC 1191 §5). Larger values are cut to 65535
-  std::uint16_t identifier = 0;    // echo
-  std::uint16_t sequence = 0;      // echo
-  std::uint32_t body_offset = 0;   // echo: the data; errors: the quoted packet
+  std::uint16_t mtu = 0;  // PacketTooBig: the next hop's, cut to 65535; 0: an old router did not say (RFC 1191 §5)
+  std::uint16_t identifier = 0;   // echo
+  std::uint16_t sequence = 0;     // echo
+  std::uint32_t body_offset = 0;  // echo: the data; errors: the quoted packet
   std::uint32_t body_size = 0;
 };
 
 // `message`: the IP payload. The checksum is verified (with the pseudo-header for ICMPv6).
 std::expected<IcmpView, DropReason> parse_icmp(const IpHeader& ip, ByteSpan message) noexcept;
 
-// Writes an echo reply to a parsed request, checksum included; `to` has room for 8 + data.size() bytes. Says the size.
-std::size_t emit_echo(IcmpKind kind, const IpHeader& ip, std::uint16_t identifier, std::uint16_t sequence, ByteSpan data,
-                      std::uint8_t* to) noexcept;
+// Writes an echo request or reply that `ip` will carry, checksum included; `to` has room for 8 + data.size() bytes.
+// Says the size.
+std::size_t emit_echo(IcmpKind kind, const IpHeader& ip, std::uint16_t identifier, std::uint16_t sequence,
+                      ByteSpan data, std::uint8_t* to) noexcept;
 
-// Writes an error that quotes `offending` (as much of it as the RFCs want: 28 bytes more than the IP header for IPv4 up to 576 in all, up to
-// 1280 in all for IPv6), checksum included. Says the size; `to` has room for 1240 bytes.
-std::size_t emit_icmp_error(IcmpKind kind, const IpHeader& ip, std::uint16_t mtu, ByteSpan offending, std::uint8_t* to) noexcept;
+// The largest message that emit_icmp_error() writes.
+inline constexpr std::size_t kMaxIcmpError = 1240;
+
+// Writes an error that `ip` will carry, checksum included. It quotes as much of `offending`, an IP packet, as fits a
+// packet of 576 bytes (RFC 1812 §4.3.2.3) or, for IPv6, 1280 (RFC 4443 §2.4 c). `mtu` counts for PacketTooBig only.
+// `to` has room for kMaxIcmpError bytes. Says the size; 0 when `kind` is no error.
+std::size_t emit_icmp_error(IcmpKind kind, const IpHeader& ip, std::uint16_t mtu, ByteSpan offending,
+                            std::uint8_t* to) noexcept;
 
 }  // namespace ff::wire

@@ -23,11 +23,11 @@ inline constexpr std::size_t kIpv6HeaderSize = 40;
 struct IpHeader {
   IpAddress source;
   IpAddress destination;
-  std::uint8_t protocol = 0;        // of the payload, behind any IPv6 extension headers
-  std::uint8_t ttl = 64;            // IPv6: hop limit
-  std::uint8_t traffic_class = 0;   // DSCP and ECN: the low two bits are ECN (RFC 3168)
-  std::uint16_t identification = 0; // IPv4 only
-  bool dont_fragment = true;        // IPv4 only
+  std::uint8_t protocol = 0;         // of the payload, behind any IPv6 extension headers
+  std::uint8_t ttl = 64;             // IPv6: hop limit
+  std::uint8_t traffic_class = 0;    // DSCP and ECN: the low two bits are ECN (RFC 3168)
+  std::uint16_t identification = 0;  // IPv4 only
+  bool dont_fragment = true;         // IPv4 only
 };
 
 // A packet whose IP header holds together: the header's value, and where the payload lies in the packet.
@@ -38,16 +38,18 @@ struct IpView {
   [[nodiscard]] std::uint32_t end() const noexcept { return payload_offset + payload_size; }
 };
 
-// Checks everything that can be checked without knowing whose packet it is: version, lengths, IPv4 checksum, addresses that no
-// packet may carry (IPv4-mapped ones in IPv6, a multicast or broadcast source), IPv6 extension headers (hop-by-hop, routing with
-// segments left 0, destination options are skipped). Fragments are refused as such. `trust_length_field` false: a
-// super-segment, whose length field may be 0 or wrong; the length is then that of `packet`.
+// Checks everything that can be checked without knowing whose packet it is: version, lengths, IPv4 checksum, addresses
+// that no packet may carry (IPv4-mapped ones in IPv6, a multicast or broadcast source), IPv6 extension headers
+// (hop-by-hop, routing with segments left 0, destination options are skipped). Fragments are refused as such.
+// `trust_length_field` false: a super-segment, whose length field may be 0 or wrong; the length is then that of
+// `packet`.
 std::expected<IpView, DropReason> parse_ip(ByteSpan packet, bool trust_length_field = true) noexcept;
 
 // A datagram that an ICMP error quotes: only as much as is there is checked, no checksum and no total length.
 std::expected<IpView, DropReason> parse_quoted_ip(ByteSpan packet) noexcept;
 
-// Writes a header (20 or 40 bytes, by the family of the addresses) for `payload_size` bytes, checksum included; says its size.
+// Writes a header (20 or 40 bytes, by the family of the addresses) for `payload_size` bytes, checksum included; says
+// its size.
 std::size_t emit_ip(const IpHeader& header, std::size_t payload_size, std::uint8_t* to) noexcept;
 
 }  // namespace ff::wire

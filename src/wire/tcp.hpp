@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <optional>
 
 #include "base/seq.hpp"
 #include "base/units.hpp"
@@ -16,8 +17,8 @@ namespace ff::wire {
 inline constexpr std::size_t kTcpHeaderSize = 20;
 
 struct TcpFlags {
-  static constexpr std::uint8_t kFin = 0x01, kSyn = 0x02, kRst = 0x04, kPsh = 0x08, kAck = 0x10, kUrg = 0x20, kEce = 0x40,
-                                kCwr = 0x80;
+  static constexpr std::uint8_t kFin = 0x01, kSyn = 0x02, kRst = 0x04, kPsh = 0x08, kAck = 0x10, kUrg = 0x20,
+                                kEce = 0x40, kCwr = 0x80;
   std::uint8_t bits = 0;
 
   [[nodiscard]] constexpr bool fin() const noexcept { return (bits & kFin) != 0; }
@@ -47,8 +48,10 @@ struct TcpView {
   std::uint32_t payload_size = 0;
 };
 
-// Checks header, data offset, ports (0 is refused), options. The checksum is checked by verify_tcp_checksum(), which the caller may leave out
-// when the device has done it.
+// Checks header, data offset, ports (0 is refused) and options. A segment whose option lengths lead astray is dropped
+// whole (Linux takes it and ignores the options from there on): a header that cannot be read to its end is not to be
+// trusted. The checksum is checked by verify_transport_checksum(), which the caller may leave out when the device has
+// done it.
 std::expected<TcpView, DropReason> parse_tcp(ByteSpan segment) noexcept;
 
 // The ports and sequence number from the first 8 bytes, which is all that an ICMP error must quote (RFC 792).
@@ -58,6 +61,7 @@ struct QuotedTcp {
 };
 std::optional<QuotedTcp> parse_quoted_tcp(ByteSpan segment) noexcept;
 
+// The checksum of TCP, or of UDP when there is one, over `segment` and the pseudo-header that `ip` gives.
 bool verify_transport_checksum(const IpHeader& ip, ByteSpan segment) noexcept;
 
 // Writes header and options with checksum field 0; says their size (20 to 60).

@@ -1,5 +1,5 @@
-// TCP options: MSS (RFC 9293 §3.7.1), window scale and timestamps (RFC 7323), SACK (RFC 2018), Fast Open (RFC 7413 §4.1.1 and the
-// experimental form of RFC 6994 with magic 0xF989).
+// TCP options: MSS (RFC 9293 §3.7.1), window scale and timestamps (RFC 7323), SACK (RFC 2018), Fast Open (RFC 7413
+// §4.1.1 and the experimental form of RFC 6994 with magic 0xF989).
 #pragma once
 
 #include <array>
@@ -58,15 +58,16 @@ struct TcpOptions {
   friend bool operator==(const TcpOptions&, const TcpOptions&) noexcept = default;
 };
 
-// Reads the options as Linux does: unknown kinds are skipped; a known kind of the wrong length is ignored, so is a Fast Open cookie of
-// a size that RFC 7413 does not allow (then the option counts as absent), and a window scale over 14 counts as 14. MSS, window
-// scale, SACK-permitted and Fast Open count on a SYN only. False when a length byte is 0, 1 or leads past the end: what was read
-// up to there is in `options`.
+// Reads the options as Linux does: unknown kinds are skipped; a known kind of the wrong length is ignored, so is a Fast
+// Open cookie of a size that RFC 7413 does not allow (then the option counts as absent), an MSS of 0, and a window
+// scale over 14 counts as 14. MSS, window scale, SACK-permitted and Fast Open count on a SYN only, SACK blocks on
+// others only. Of an option that comes twice the last counts. False when a length byte is 0, 1 or leads past the end:
+// what was read up to there is in `options`.
 bool parse_tcp_options(ByteSpan bytes, bool syn, TcpOptions& options) noexcept;
 
-// Writes the options in Linux's order and padding, so that a kernel's fast path knows them: MSS, SACK-permitted + timestamps,
-// window scale, Fast Open, SACK. Returns the size, a multiple of 4, at most 40. What does not fit is left out: SACK blocks
-// first, then the Fast Open option.
+// Writes the options in Linux's order and padding, so that a kernel's fast path knows them: MSS, SACK-permitted +
+// timestamps, window scale, Fast Open, SACK. Returns the size, a multiple of 4, at most 40. SACK blocks that do not fit
+// are left out; all else always fits.
 std::size_t emit_tcp_options(const TcpOptions& options, std::uint8_t* to) noexcept;
 
 }  // namespace ff::wire

@@ -20,6 +20,9 @@ struct UdpView {
   std::uint32_t payload_size = 0;
 };
 
+// Checks the header. The length field may end the datagram before `datagram` does (the rest is padding). A checksum
+// that is there is checked by verify_transport_checksum() over the first payload_offset + payload_size bytes
+// (wire/tcp.hpp), which the caller may leave out when the device has done it.
 std::expected<UdpView, DropReason> parse_udp(const IpHeader& ip, ByteSpan datagram) noexcept;
 
 // Writes the header with the checksum over `payload` (RFC 768: a computed 0 is sent as 0xffff). Says the size, 8.

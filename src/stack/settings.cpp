@@ -1,0 +1,262 @@
+#include "firstflight/settings.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <vector>
+
+namespace ff {
+namespace {
+
+// ---- values ------------------------------------------------------------------------------------------------------
+
+constexpr std::string_view kBlank = " \t\r\n";
+
+std::string_view trim(std::string_view text) noexcept {
+  const std::size_t first = text.find_first_not_of(kBlank);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
+}
+
+// As Linux's sysctl reads numbers: 0x for hexadecimal, a leading 0 for octal.
+std::optional<std::uint64_t> parse_number(std::string_view text) noexcept {
+  int base = 10;
+  if (text.starts_with("0x") || text.starts_with("0X")) {
+    base = 16;
+    text.remove_prefix(2);
+  } else if (text.size() > 1 && text[0] == '0') {
+    base = 8;
+  }
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// Exactly `count` numbers between `min` and `max`, apart by blanks.
+template <std::size_t count>
+std::optional<std::array<std::uint32_t, count>> parse_numbers(std::string_view text, std::uint32_t min,
+                                                              std::uint32_t max) noexcept {
+  std::array<std::uint32_t, count> values;
+  for (std::uint32_t& value : values) {
+    text = trim(text);
+    const std::size_t end = std::min(text.find_first_of(kBlank), text.size());
+    const auto number = parse_number(text.substr(0, end));
+    if (!number || *number < min || *number > max) return std::nullopt;
+    value = static_cast<std::uint32_t>(*number);
+    text.remove_prefix(end);
+  }
+  if (!text.empty()) return std::nullopt;
+  return values;
+}
+
+// ---- the table ---------------------------------------------------------------------------------------------------
+
+struct Setting {
+  SettingInfo info;
+  std::string (*get)(const Settings&);
+  // False when the text is not acceptable; nothing has changed then. The text has no blanks around it.
+  bool (*set)(Settings&, std::string_view);
+};
+
+constexpr std::uint32_t kIntMax = 0x7fffffff;
+
+template <std::uint32_t Settings::* member, std::uint32_t min, std::uint32_t max>
+constexpr Setting number(std::string_view name, std::string_view allowed, std::string_view meaning) {
+  return {{name, allowed, meaning},
+          [](const Settings& settings) { return std::to_string(settings.*member); },
+          [](Settings& settings, std::string_view text) {
+            const auto value = parse_numbers<1>(text, min, max);
+            if (value) settings.*member = (*value)[0];
+            return value.has_value();
+          }};
+}
+
+template <bool Settings::* member>
+constexpr Setting flag(std::string_view name, std::string_view meaning) {
+  return {{name, "0 (off) or 1 (on)", meaning},
+          [](const Settings& settings) { return std::string(settings.*member ? "1" : "0"); },
+          [](Settings& settings, std::string_view text) {
+            const auto value = parse_numbers<1>(text, 0, 1);
+            if (value) settings.*member = (*value)[0] == 1;
+            return value.has_value();
+          }};
+}
+
+template <BufferSizes Settings::* member>
+constexpr Setting buffer_sizes(std::string_view name, std::string_view meaning) {
+  return {{name, "three whole numbers of bytes, min, default and max, from 1 to 2147483647, none below the one before",
+           meaning},
+          [](const Settings& settings) {
+            const BufferSizes& sizes = settings.*member;
+            return std::to_string(sizes.min) + "\t" + std::to_string(sizes.initial) + "\t" + std::to_string(sizes.max);
+          },
+          [](Settings& settings, std::string_view text) {
+            const auto values = parse_numbers<3>(text, 1, kIntMax);
+            if (!values || !std::is_sorted(values->begin(), values->end())) return false;
+            settings.*member = {(*values)[0], (*values)[1], (*values)[2]};
+            return true;
+          }};
+}
+
+std::string get_port_range(const Settings& settings) {
+  const PortRange& range = settings.ip_local_port_range;
+  return std::to_string(range.first) + "\t" + std::to_string(range.last);
+}
+
+bool set_port_range(Settings& settings, std::string_view text) {
+  const auto values = parse_numbers<2>(text, 1, 65535);
+  if (!values || (*values)[0] > (*values)[1]) return false;
+  settings.ip_local_port_range = {static_cast<std::uint16_t>((*values)[0]), static_cast<std::uint16_t>((*values)[1])};
+  return true;
+}
+
+std::string get_fast_open_key(const Settings& settings) {
+  return settings.tcp_fastopen_key ? settings.tcp_fastopen_key->to_string() : std::string();
+}
+
+bool set_fast_open_key(Settings& settings, std::string_view text) {
+  if (text.empty()) {
+    settings.tcp_fastopen_key.reset();
+    return true;
+  }
+  const auto keys = FastOpenKeys::parse(text);
+  if (keys) settings.tcp_fastopen_key = keys;
+  return keys.has_value();
+}
+
+constexpr std::string_view kCount = "a whole number from 0 to 2147483647";
+constexpr std::string_view kSmallCount = "a whole number from 0 to 255";
+
+// The one place that names a setting. Sorted by name; the order of `sysctl -a`.
+constexpr Setting kSettings[] = {
+    number<&Settings::somaxconn, 0, kIntMax>("net.core.somaxconn", kCount,
+                                             "Upper bound of every listener's accept queue."),
+    number<&Settings::ip_default_ttl, 1, 255>("net.ipv4.ip_default_ttl", "a whole number from 1 to 255",
+                                              "TTL, or hop limit, of the packets we send."),
+    {{"net.ipv4.ip_local_port_range", "two port numbers from 1 to 65535, the first not above the second",
+      "Ports given to outgoing connections, both ends included."},
+     get_port_range,
+     set_port_range},
+    flag<&Settings::tcp_abort_on_overflow>("net.ipv4.tcp_abort_on_overflow",
+                                           "Whether a full accept queue answers with RST instead of silence."),
+    number<&Settings::tcp_challenge_ack_limit, 0, kIntMax>("net.ipv4.tcp_challenge_ack_limit", kCount,
+                                                           "Challenge ACKs (RFC 5961) sent per second."),
+    number<&Settings::tcp_fastopen, 0, kIntMax>(
+        "net.ipv4.tcp_fastopen", "a whole number from 0 to 0x7fffffff, decimal or hexadecimal",
+        "Fast Open, a sum of bits: 1 client, 2 server, 4 client sends data without a cookie, 0x200 server takes data "
+        "without a cookie, 0x400 all listeners."),
+    number<&Settings::tcp_fastopen_blackhole_timeout_sec, 0, kIntMax>(
+        "net.ipv4.tcp_fastopen_blackhole_timeout_sec", "a whole number of seconds from 0 (never) to 2147483647",
+        "How long a destination is left alone after SYNs with data to it were lost; doubles with each further loss."),
+    {{"net.ipv4.tcp_fastopen_key",
+      "one key or two with a comma between, each four hexadecimal groups as in 00112233-44556677-8899aabb-ccddeeff; or "
+      "nothing",
+      "Keys of the Fast Open cookies: the one that grants, and an older one still accepted; without any, the stack "
+      "makes "
+      "its own."},
+     get_fast_open_key,
+     set_fast_open_key},
+    number<&Settings::tcp_fin_timeout, 1, 2147483>("net.ipv4.tcp_fin_timeout",
+                                                   "a whole number of seconds from 1 to 2147483",
+                                                   "How long a connection that nobody holds stays in FIN_WAIT2."),
+    number<&Settings::tcp_invalid_ratelimit, 0, kIntMax>(
+        "net.ipv4.tcp_invalid_ratelimit", "a whole number of milliseconds from 0 (no limit) to 2147483647",
+        "Shortest time between two ACKs that answer invalid segments of one connection."),
+    number<&Settings::tcp_max_syn_backlog, 0, kIntMax>("net.ipv4.tcp_max_syn_backlog", kCount,
+                                                       "Upper bound of half-open connections of a listener."),
+    number<&Settings::tcp_max_tw_buckets, 0, kIntMax>("net.ipv4.tcp_max_tw_buckets", kCount,
+                                                      "Upper bound of connections in TIME_WAIT."),
+    flag<&Settings::tcp_moderate_rcvbuf>("net.ipv4.tcp_moderate_rcvbuf",
+                                         "Whether the receive buffer grows with what the connection carries."),
+    number<&Settings::tcp_orphan_retries, 0, 255>("net.ipv4.tcp_orphan_retries", kSmallCount,
+                                                  "Retransmissions of a connection that nobody holds; 0 means 8."),
+    number<&Settings::tcp_retries2, 0, 255>("net.ipv4.tcp_retries2", kSmallCount,
+                                            "Retransmissions whose total time ends a connection; 15 is 924.6 seconds."),
+    buffer_sizes<&Settings::tcp_rmem>("net.ipv4.tcp_rmem", "Receive buffer of a connection."),
+    flag<&Settings::tcp_sack>("net.ipv4.tcp_sack", "Selective acknowledgements (RFC 2018)."),
+    number<&Settings::tcp_syn_retries, 1, 127>("net.ipv4.tcp_syn_retries", "a whole number from 1 to 127",
+                                               "Retransmissions of a SYN."),
+    number<&Settings::tcp_synack_retries, 0, 255>("net.ipv4.tcp_synack_retries", kSmallCount,
+                                                  "Retransmissions of a SYN-ACK."),
+    flag<&Settings::tcp_timestamps>("net.ipv4.tcp_timestamps", "Timestamps (RFC 7323)."),
+    flag<&Settings::tcp_window_scaling>("net.ipv4.tcp_window_scaling", "Window scaling (RFC 7323)."),
+    buffer_sizes<&Settings::tcp_wmem>("net.ipv4.tcp_wmem", "Send buffer of a connection."),
+};
+static_assert(std::ranges::is_sorted(kSettings, {}, [](const Setting& setting) { return setting.info.name; }));
+
+constexpr auto kInfos = [] {
+  std::array<SettingInfo, std::size(kSettings)> infos;
+  std::ranges::transform(kSettings, infos.begin(), &Setting::info);
+  return infos;
+}();
+
+// ---- names -------------------------------------------------------------------------------------------------------
+
+// Longer than any name or sensible value; what a user typed beyond it is neither compared nor quoted.
+constexpr std::size_t kQuoteLimit = 80;
+
+// Text of any origin, fit to stand in a message.
+std::string quoted(std::string_view text) {
+  std::string result = "\"";
+  for (const char c : text.substr(0, kQuoteLimit)) result += c >= ' ' && c <= '~' ? c : '?';
+  return result + (text.size() > kQuoteLimit ? "...\"" : "\"");
+}
+
+std::string_view without_prefix(std::string_view name) noexcept {
+  for (const std::string_view prefix : {std::string_view("net.ipv4."), std::string_view("net.core.")}) {
+    if (name.starts_with(prefix)) return name.substr(prefix.size());
+  }
+  return name;
+}
+
+// Levenshtein's distance: how many characters to insert, remove or replace.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, replaced}));
+    }
+  }
+  return row.back();
+}
+
+std::string_view nearest_name(std::string_view name) {
+  const std::string_view shortened = without_prefix(name).substr(0, kQuoteLimit);
+  return std::ranges::min(kInfos, {},
+                          [&](const SettingInfo& info) { return edit_distance(shortened, without_prefix(info.name)); })
+      .name;
+}
+
+std::expected<const Setting*, std::string> find(std::string_view name) {
+  std::string dotted(trim(name));
+  std::ranges::replace(dotted, '/', '.');
+  for (const Setting& setting : kSettings) {
+    if (dotted == setting.info.name || dotted == without_prefix(setting.info.name)) return &setting;
+  }
+  return std::unexpected("there is no setting " + quoted(name) + "; the nearest is " +
+                         std::string(nearest_name(dotted)));
+}
+
+}  // namespace
+
+std::span<const SettingInfo> setting_list() noexcept { return kInfos; }
+
+std::expected<std::string, std::string> get_setting(const Settings& settings, std::string_view name) {
+  const auto setting = find(name);
+  if (!setting) return std::unexpected(setting.error());
+  return (*setting)->get(settings);
+}
+
+std::expected<void, std::string> set_setting(Settings& settings, std::string_view name, std::string_view value) {
+  const auto setting = find(name);
+  if (!setting) return std::unexpected(setting.error());
+  if ((*setting)->set(settings, trim(value))) return {};
+  return std::unexpected(std::string((*setting)->info.name) + " cannot be " + quoted(value) + "; allowed is " +
+                         std::string((*setting)->info.allowed));
+}
+
+}  // namespace ff

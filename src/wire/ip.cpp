@@ -1,0 +1,230 @@
+#include "wire/ip.hpp"
+
+#include <cassert>
+#include <cstring>
+#include <optional>
+
+#include "wire/checksum.hpp"
+#include "wire/endian.hpp"
+
+namespace ff::wire {
+namespace {
+
+using Parsed = std::expected<IpView, DropReason>;
+
+enum class Origin : std::uint8_t {
+  Wire,          // a whole packet; what is behind the length it names is padding
+  SuperSegment,  // a whole packet whose length field says nothing
+  Quote,         // the beginning of a packet that we sent, in an ICMP error
+};
+
+std::unexpected<DropReason> drop(DropReason reason) noexcept { return std::unexpected(reason); }
+
+// ---- IPv4 (RFC 791) ----------------------------------------------------------------------------------------------
+
+constexpr std::uint16_t kDontFragment = 0x4000;
+constexpr std::uint16_t kMoreFragments = 0x2000;
+constexpr std::uint16_t kFragmentOffset = 0x1fff;
+
+// RFC 1122 §3.2.1.3: neither "this network" nor a group sends packets.
+bool is_possible_source_v4(const std::uint8_t* address) noexcept {
+  const bool zero_network = address[0] == 0;
+  const bool multicast = (address[0] & 0xf0) == 0xe0;
+  const bool broadcast = load_be32(address) == 0xffffffff;
+  return !zero_network && !multicast && !broadcast;
+}
+
+std::uint16_t header_sum(const std::uint8_t* header, std::size_t size) noexcept {
+  ChecksumAccumulator sum;
+  sum.add({header, size});
+  return sum.folded();
+}
+
+Parsed parse_v4(ByteSpan packet, Origin origin) noexcept {
+  if (packet.size() < kIpv4HeaderSize) return drop(DropReason::IpTruncated);
+  const std::uint8_t* p = packet.data();
+  const std::size_t header_size = static_cast<std::size_t>(p[0] & 0x0f) * 4;
+  if (header_size < kIpv4HeaderSize) return drop(DropReason::IpHeader);
+  if (header_size > packet.size()) return drop(DropReason::IpTruncated);
+
+  std::size_t total = packet.size();
+  if (origin == Origin::Wire) {
+    total = load_be16(p + 2);
+    if (total < header_size) return drop(DropReason::IpHeader);
+    if (total > packet.size()) return drop(DropReason::IpTruncated);
+  }
+  const std::uint16_t fragment = load_be16(p + 6);
+  if (origin != Origin::Quote) {
+    if (header_sum(p, header_size) != 0xffff) return drop(DropReason::IpChecksum);
+    if (!is_possible_source_v4(p + 12)) return drop(DropReason::IpMartianSource);
+    if ((fragment & (kMoreFragments | kFragmentOffset)) != 0) return drop(DropReason::IpFragment);
+  } else if ((fragment & kFragmentOffset) != 0) {
+    // Only the first fragment holds the ports by which the quote is told apart.
+    return drop(DropReason::IpFragment);
+  }
+
+  Parsed result(std::in_place);
+  IpHeader& header = result->header;
+  header.source = IpAddress::v4(p[12], p[13], p[14], p[15]);
+  header.destination = IpAddress::v4(p[16], p[17], p[18], p[19]);
+  header.protocol = p[9];
+  header.ttl = p[8];
+  header.traffic_class = p[1];
+  header.identification = load_be16(p + 4);
+  header.dont_fragment = (fragment & kDontFragment) != 0;
+  result->payload_offset = static_cast<std::uint32_t>(header_size);
+  result->payload_size = static_cast<std::uint32_t>(total - header_size);
+  return result;
+}
+
+std::size_t emit_v4(const IpHeader& header, std::size_t payload_size, std::uint8_t* to) noexcept {
+  const std::size_t total = kIpv4HeaderSize + payload_size;
+  assert(total <= 0xffff);
+  to[0] = 0x45;
+  to[1] = header.traffic_class;
+  store_be16(to + 2, static_cast<std::uint16_t>(total));
+  store_be16(to + 4, header.identification);
+  store_be16(to + 6, header.dont_fragment ? kDontFragment : std::uint16_t{0});
+  to[8] = header.ttl;
+  to[9] = header.protocol;
+  store_be16(to + 10, 0);
+  std::memcpy(to + 12, header.source.v4_bytes().data(), 4);
+  std::memcpy(to + 16, header.destination.v4_bytes().data(), 4);
+  store_be16(to + 10, static_cast<std::uint16_t>(~header_sum(to, kIpv4HeaderSize)));
+  return kIpv4HeaderSize;
+}
+
+// ---- IPv6 (RFC 8200) ---------------------------------------------------------------------------------------------
+
+// Next-header values of extension headers.
+constexpr std::uint8_t kHopByHop = 0;
+constexpr std::uint8_t kRouting = 43;
+constexpr std::uint8_t kFragment = 44;
+constexpr std::uint8_t kAuthentication = 51;
+constexpr std::uint8_t kDestinationOptions = 60;
+// More than any honest packet has (RFC 8200 §4.1 lists seven), so that a packet full of them costs nothing.
+constexpr int kMaxExtensionHeaders = 8;
+
+// RFC 8200 §4.2: an option that we do not know may be skipped only if its two highest bits are 0.
+bool options_may_be_skipped(ByteSpan options) noexcept {
+  constexpr std::uint8_t kPad1 = 0;
+  while (!options.empty()) {
+    const std::uint8_t type = options[0];
+    if (type == kPad1) {
+      options = options.subspan(1);
+      continue;
+    }
+    if (options.size() < 2 || options.size() - 2 < options[1] || (type & 0xc0) != 0) return false;
+    options = options.subspan(std::size_t{2} + options[1]);
+  }
+  return true;
+}
+
+// Skips extension headers; sets protocol and payload, or says why the packet must be dropped.
+std::optional<DropReason> skip_extension_headers(const std::uint8_t* packet, std::uint8_t next, std::size_t offset,
+                                                 std::size_t end, Origin origin, IpView& view) noexcept {
+  for (int count = 0;; ++count) {
+    const bool is_extension = next == kHopByHop || next == kRouting || next == kFragment || next == kAuthentication ||
+                              next == kDestinationOptions;
+    if (!is_extension) break;
+    if (count == kMaxExtensionHeaders || end - offset < 8) return DropReason::IpExtensionHeader;
+    const std::uint8_t* p = packet + offset;
+    std::size_t size = 8 + std::size_t{p[1]} * 8;
+    switch (next) {
+      case kHopByHop:
+        if (count > 0) return DropReason::IpExtensionHeader;
+        [[fallthrough]];
+      case kDestinationOptions:
+        if (size > end - offset || !options_may_be_skipped({p + 2, size - 2})) return DropReason::IpExtensionHeader;
+        break;
+      case kRouting: {
+        const std::uint8_t segments_left = p[3];
+        if (size > end - offset || segments_left != 0) return DropReason::IpExtensionHeader;
+        break;
+      }
+      case kFragment: {
+        size = 8;
+        // "Atomic" fragments are whole packets (RFC 6946); of a quote the first fragment will do.
+        const std::uint16_t field = load_be16(p + 2);
+        const bool first = (field & 0xfff8) == 0;
+        const bool more = (field & 1) != 0;
+        if (!first || (more && origin != Origin::Quote)) return DropReason::IpFragment;
+        break;
+      }
+      default:  // authentication: there are no keys to verify it with
+        return DropReason::IpExtensionHeader;
+    }
+    next = p[0];
+    offset += size;
+  }
+  view.header.protocol = next;
+  view.payload_offset = static_cast<std::uint32_t>(offset);
+  view.payload_size = static_cast<std::uint32_t>(end - offset);
+  return std::nullopt;
+}
+
+Parsed parse_v6(ByteSpan packet, Origin origin) noexcept {
+  if (packet.size() < kIpv6HeaderSize) return drop(DropReason::IpTruncated);
+  const std::uint8_t* p = packet.data();
+  std::size_t end = packet.size();
+  if (origin == Origin::Wire) {
+    end = kIpv6HeaderSize + load_be16(p + 4);
+    if (end > packet.size()) return drop(DropReason::IpTruncated);
+  }
+
+  Parsed result(std::in_place);
+  IpHeader& header = result->header;
+  header.source = IpAddress::v6(packet.subspan<8, 16>());
+  header.destination = IpAddress::v6(packet.subspan<24, 16>());
+  // An IPv4-mapped address would pass for IPv4 in everything above (RFC 4942 §2.2).
+  if (header.source.is_v4() || header.source.is_multicast()) return drop(DropReason::IpMartianSource);
+  if (header.destination.is_v4()) return drop(DropReason::IpNotForUs);
+  header.ttl = p[7];
+  header.traffic_class = static_cast<std::uint8_t>(load_be16(p) >> 4);
+  header.identification = 0;
+  header.dont_fragment = true;
+  if (const auto reason = skip_extension_headers(p, p[6], kIpv6HeaderSize, end, origin, *result)) return drop(*reason);
+  // A host that is still looking for an address speaks from "::", but only neighbour discovery (RFC 4291 §2.5.2).
+  if (header.source == IpAddress::any_v6() && header.protocol != protocol::kIcmp6) {
+    return drop(DropReason::IpMartianSource);
+  }
+  return result;
+}
+
+std::size_t emit_v6(const IpHeader& header, std::size_t payload_size, std::uint8_t* to) noexcept {
+  assert(payload_size <= 0xffff);
+  store_be32(to, 0x60000000u | static_cast<std::uint32_t>(header.traffic_class) << 20);
+  store_be16(to + 4, static_cast<std::uint16_t>(payload_size));
+  to[6] = header.protocol;
+  to[7] = header.ttl;
+  std::memcpy(to + 8, header.source.bytes().data(), 16);
+  std::memcpy(to + 24, header.destination.bytes().data(), 16);
+  return kIpv6HeaderSize;
+}
+
+Parsed parse(ByteSpan packet, Origin origin) noexcept {
+  if (packet.empty()) return drop(DropReason::IpTruncated);
+  switch (packet[0] >> 4) {
+    case 4:
+      return parse_v4(packet, origin);
+    case 6:
+      return parse_v6(packet, origin);
+    default:
+      return drop(DropReason::IpVersion);
+  }
+}
+
+}  // namespace
+
+Parsed parse_ip(ByteSpan packet, bool trust_length_field) noexcept {
+  return parse(packet, trust_length_field ? Origin::Wire : Origin::SuperSegment);
+}
+
+Parsed parse_quoted_ip(ByteSpan packet) noexcept { return parse(packet, Origin::Quote); }
+
+std::size_t emit_ip(const IpHeader& header, std::size_t payload_size, std::uint8_t* to) noexcept {
+  assert(header.source.is_v4() == header.destination.is_v4());
+  return header.source.is_v4() ? emit_v4(header, payload_size, to) : emit_v6(header, payload_size, to);
+}
+
+}  // namespace ff::wire

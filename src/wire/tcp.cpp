@@ -1,0 +1,75 @@
+#include "wire/tcp.hpp"
+
+#include "wire/checksum.hpp"
+#include "wire/endian.hpp"
+
+namespace ff::wire {
+namespace {
+
+// NOP, NOP, timestamps of 10 bytes: what nearly every segment of a connection carries (RFC 7323 appendix A).
+constexpr std::uint32_t kAlignedTimestamps = 0x0101080a;
+constexpr std::size_t kAlignedTimestampsSize = 12;
+
+}  // namespace
+
+std::expected<TcpView, DropReason> parse_tcp(ByteSpan segment) noexcept {
+  if (segment.size() < kTcpHeaderSize) return std::unexpected(DropReason::TcpTruncated);
+  const std::uint8_t* p = segment.data();
+  const std::size_t header_size = static_cast<std::size_t>(p[12] >> 4) * 4;
+  if (header_size < kTcpHeaderSize) return std::unexpected(DropReason::TcpHeader);
+  if (header_size > segment.size()) return std::unexpected(DropReason::TcpTruncated);
+
+  std::expected<TcpView, DropReason> result(std::in_place);
+  TcpHeader& header = result->header;
+  header.source_port = load_be16(p);
+  header.destination_port = load_be16(p + 2);
+  if (header.source_port == 0 || header.destination_port == 0) return std::unexpected(DropReason::TcpHeader);
+  header.seq = Seq(load_be32(p + 4));
+  header.ack = Seq(load_be32(p + 8));
+  header.flags.bits = p[13];
+  header.window.raw = load_be16(p + 14);
+  header.urgent_pointer = load_be16(p + 18);
+  result->payload_offset = static_cast<std::uint32_t>(header_size);
+  result->payload_size = static_cast<std::uint32_t>(segment.size() - header_size);
+
+  const std::size_t options_size = header_size - kTcpHeaderSize;
+  if (options_size == 0) return result;
+  const std::uint8_t* options = p + kTcpHeaderSize;
+  if (options_size == kAlignedTimestampsSize && load_be32(options) == kAlignedTimestamps) [[likely]] {
+    header.options.timestamps = Timestamps{Timestamp(load_be32(options + 4)), Timestamp(load_be32(options + 8))};
+    return result;
+  }
+  if (!parse_tcp_options({options, options_size}, header.flags.syn(), header.options)) {
+    return std::unexpected(DropReason::TcpOptions);
+  }
+  return result;
+}
+
+std::optional<QuotedTcp> parse_quoted_tcp(ByteSpan segment) noexcept {
+  if (segment.size() < 8) return std::nullopt;
+  const std::uint8_t* p = segment.data();
+  return QuotedTcp{load_be16(p), load_be16(p + 2), Seq(load_be32(p + 4))};
+}
+
+bool verify_transport_checksum(const IpHeader& ip, ByteSpan segment) noexcept {
+  ChecksumAccumulator sum;
+  sum.add_pseudo_header(ip.source, ip.destination, ip.protocol, static_cast<std::uint32_t>(segment.size()));
+  sum.add(segment);
+  return sum.folded() == 0xffff;
+}
+
+std::size_t emit_tcp(const TcpHeader& header, std::uint8_t* to) noexcept {
+  const std::size_t size = kTcpHeaderSize + emit_tcp_options(header.options, to + kTcpHeaderSize);
+  store_be16(to, header.source_port);
+  store_be16(to + 2, header.destination_port);
+  store_be32(to + 4, header.seq.raw());
+  store_be32(to + 8, header.ack.raw());
+  to[12] = static_cast<std::uint8_t>(size / 4 << 4);
+  to[13] = header.flags.bits;
+  store_be16(to + 14, header.window.raw);
+  store_be16(to + 16, 0);
+  store_be16(to + 18, header.urgent_pointer);
+  return size;
+}
+
+}  // namespace ff::wire
