@@ -44,7 +44,7 @@ bool LinkOptions::transparent() const noexcept {
   return only_delays() && delay == Duration::zero() && jitter == Duration::zero();
 }
 
-Link::Link(const LinkOptions& options) : options_(options), random_(options.seed) {}
+Link::Link(const LinkOptions& options) : options_(options), random_(random_from(options.seed)) {}
 
 // ---- in ------------------------------------------------------------------------------------------------------------
 
@@ -100,7 +100,7 @@ void Link::put_on_wire(Instant sent, Slice packet) {
   }
   Instant arrival = sent + options_.delay;
   if (options_.jitter > Duration::zero()) {
-    arrival += Duration(random_.between(0, static_cast<std::uint64_t>(options_.jitter.count())));
+    arrival += Duration(between(random_, 0, static_cast<std::uint64_t>(options_.jitter.count())));
   }
   const bool held_back = random_.chance(options_.reorder);
   const bool twice = random_.chance(options_.duplicate);

@@ -32,7 +32,7 @@ struct LinkOptions {
   Duration delay{};        // from the last bit sent to the last bit received
   Duration jitter{};       // up to this much more, evenly distributed; jitter alone never changes the order
   std::uint64_t rate = 0;  // bit/s, counting IP packets without any framing; 0: no limit, and nothing ever queues
-  QueueLimit queue;
+  QueueLimit queue{};
   double loss = 0;     // the probability that a packet is lost on the wire
   double reorder = 0;  // the probability that a packet is held back, so that those behind it overtake
   // How long it is held back. By default a quarter of the delay, and at least a millisecond.

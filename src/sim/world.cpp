@@ -36,7 +36,7 @@ std::uint64_t capture_time(Instant when) { return static_cast<std::uint64_t>(whe
 World::World(const WorldOptions& options)
     : options_(options),
       now_(options.start),
-      random_(derived_seed(options.seed, kApplicationSeed)),
+      random_(random_from(derived_seed(options.seed, kApplicationSeed))),
       slabs_(UINT16_MAX) {}
 
 // ---- the network ---------------------------------------------------------------------------------------------------
