@@ -1,6 +1,5 @@
 #include "wire/checksum.hpp"
 
-#include <bit>
 #include <cstring>
 
 #include "wire/endian.hpp"
@@ -8,7 +7,7 @@
 namespace ff::wire {
 namespace {
 
-// Four 64-bit lanes: one AVX2 register, or two of SSE2.
+// Four 64-bit lanes: one register with AVX2, two with SSE2.
 using Lanes = std::uint64_t __attribute__((vector_size(32)));
 
 std::uint64_t load64(const std::uint8_t* p) noexcept {
@@ -20,59 +19,92 @@ std::uint64_t load64(const std::uint8_t* p) noexcept {
 // A 64-bit word as the sum of its 32-bit halves: equal modulo 2^16 - 1, and with room for carries.
 constexpr std::uint64_t halves(std::uint64_t word) noexcept { return (word & 0xffffffff) + (word >> 32); }
 
-constexpr std::uint16_t fold(std::uint64_t sum) noexcept {
-  sum = halves(sum);
-  sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>((sum & 0xffff) + (sum >> 16));
-}
+constexpr std::size_t kBlock = 4 * sizeof(Lanes);
 
-// The sum of the little-endian 32-bit words of `bytes`, the last one padded with zeros; less than 2^36 for every 64
-// KiB.
+// The sum of the little-endian 32-bit words of whole blocks, which are `size` bytes in all.
 //
 // A vector lane takes 64 bits at a time. `high` sums the upper halves, which cannot overflow; `all` sums whole words
 // modulo 2^64. The sum of the lower halves is then all - 2^32 * high modulo 2^64, which is exact because the sum itself
 // is smaller than that. So a vector costs three operations, and never a carry between lanes.
+struct LaneSums {
+  Lanes all{};
+  Lanes high{};
+
+  template <bool kCopy, std::size_t kOffset>
+  [[gnu::always_inline]] void add(const std::uint8_t* from, std::uint8_t* to) noexcept {
+    Lanes words;
+    std::memcpy(&words, from + kOffset, sizeof words);
+    if constexpr (kCopy) std::memcpy(to + kOffset, &words, sizeof words);
+    all += words;
+    high += words >> 32;
+  }
+  [[nodiscard, gnu::always_inline]] std::uint64_t total() const noexcept {
+    std::uint64_t sum = 0;
+    for (std::size_t lane = 0; lane < 4; ++lane) sum += all[lane] - (high[lane] << 32) + high[lane];
+    return sum;
+  }
+};
+
+template <bool kCopy>
+[[gnu::always_inline]] inline std::uint64_t sum_blocks(const std::uint8_t* from, std::size_t size,
+                                                       std::uint8_t* to) noexcept {
+  // Two, so that an addition need not wait for the one before.
+  LaneSums even;
+  LaneSums odd;
+  for (const std::uint8_t* end = from + size; from != end; from += kBlock) {
+    even.add<kCopy, 0>(from, to);
+    odd.add<kCopy, sizeof(Lanes)>(from, to);
+    even.add<kCopy, 2 * sizeof(Lanes)>(from, to);
+    odd.add<kCopy, 3 * sizeof(Lanes)>(from, to);
+    if constexpr (kCopy) to += kBlock;
+  }
+  return even.total() + odd.total();
+}
+
+// The same compiled for the registers that nearly every machine has but no compiler may assume.
+#if defined(__x86_64__) && !defined(__AVX2__)
+template <bool kCopy>
+[[gnu::target("avx2")]] std::uint64_t sum_blocks_avx2(const std::uint8_t* from, std::size_t size,
+                                                      std::uint8_t* to) noexcept {
+  return sum_blocks<kCopy>(from, size, to);
+}
+template <bool kCopy>
+std::uint64_t sum_blocks_best(const std::uint8_t* from, std::size_t size, std::uint8_t* to) noexcept {
+  return __builtin_cpu_supports("avx2") ? sum_blocks_avx2<kCopy>(from, size, to) : sum_blocks<kCopy>(from, size, to);
+}
+#else
+template <bool kCopy>
+std::uint64_t sum_blocks_best(const std::uint8_t* from, std::size_t size, std::uint8_t* to) noexcept {
+  return sum_blocks<kCopy>(from, size, to);
+}
+#endif
+
+// Takes one word of `Word` from the front of what is left.
+template <typename Word, bool kCopy>
+std::uint64_t take(const std::uint8_t*& from, std::uint8_t*& to) noexcept {
+  Word word;
+  std::memcpy(&word, from, sizeof word);
+  from += sizeof word;
+  if constexpr (kCopy) {
+    std::memcpy(to, &word, sizeof word);
+    to += sizeof word;
+  }
+  return halves(word);
+}
+
+// The sum of the little-endian 16-bit words of `bytes`, the last one padded with a zero; small enough to add many of.
 template <bool kCopy>
 std::uint64_t sum_words(const std::uint8_t* from, std::size_t size, std::uint8_t* to) noexcept {
   std::uint64_t sum = 0;
-  if (size >= 2 * sizeof(Lanes)) {
-    Lanes all[2] = {};
-    Lanes high[2] = {};
-    do {
-      Lanes words[2];
-      std::memcpy(words, from, sizeof words);
-      if constexpr (kCopy) {
-        std::memcpy(to, words, sizeof words);
-        to += sizeof words;
-      }
-      all[0] += words[0];
-      all[1] += words[1];
-      high[0] += words[0] >> 32;
-      high[1] += words[1] >> 32;
-      from += sizeof words;
-      size -= sizeof words;
-    } while (size >= 2 * sizeof(Lanes));
-    all[0] += all[1];
-    high[0] += high[1];
-    for (std::size_t lane = 0; lane < 4; ++lane) sum += all[0][lane] - (high[0][lane] << 32) + high[0][lane];
+  if (const std::size_t whole = size - size % kBlock; whole > 0) {
+    sum = halves(sum_blocks_best<kCopy>(from, whole, to));
+    from += whole;
+    if constexpr (kCopy) to += whole;
   }
-  while (size >= 8) {
-    const std::uint64_t word = load64(from);
-    if constexpr (kCopy) {
-      std::memcpy(to, &word, 8);
-      to += 8;
-    }
-    sum += halves(word);
-    from += 8;
-    size -= 8;
-  }
-  if (size > 0) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, from, size);
-    if constexpr (kCopy) std::memcpy(to, from, size);
-    sum += halves(word);
-  }
+  for (std::size_t rest = size % kBlock; rest >= 8; rest -= 8) sum += take<std::uint64_t, kCopy>(from, to);
+  if ((size & 4) != 0) sum += take<std::uint32_t, kCopy>(from, to);
+  if ((size & 2) != 0) sum += take<std::uint16_t, kCopy>(from, to);
+  if ((size & 1) != 0) sum += take<std::uint8_t, kCopy>(from, to);
   return sum;
 }
 
@@ -92,10 +124,6 @@ void ChecksumAccumulator::add_sum(std::uint64_t sum, std::size_t size) noexcept 
   odd_ ^= size % 2 != 0;
 }
 
-void ChecksumAccumulator::add16(std::uint16_t value) noexcept { sum_ += __builtin_bswap16(value); }
-
-void ChecksumAccumulator::add32(std::uint32_t value) noexcept { sum_ += __builtin_bswap32(value); }
-
 void ChecksumAccumulator::add_pseudo_header(const IpAddress& source, const IpAddress& destination,
                                             std::uint8_t protocol, std::uint32_t length) noexcept {
   const std::uint8_t* from = source.bytes().data();
@@ -109,7 +137,5 @@ void ChecksumAccumulator::add_pseudo_header(const IpAddress& source, const IpAdd
   add32(length);
   add16(protocol);
 }
-
-std::uint16_t ChecksumAccumulator::folded() const noexcept { return __builtin_bswap16(fold(sum_)); }
 
 }  // namespace ff::wire

@@ -10,15 +10,14 @@
 namespace ff::wire {
 namespace {
 
-using Parsed = std::expected<IpView, DropReason>;
+// Why a packet must be dropped; nothing when all is well.
+using Fault = std::optional<DropReason>;
 
 enum class Origin : std::uint8_t {
   Wire,          // a whole packet; what is behind the length it names is padding
   SuperSegment,  // a whole packet whose length field says nothing
   Quote,         // the beginning of a packet that we sent, in an ICMP error
 };
-
-std::unexpected<DropReason> drop(DropReason reason) noexcept { return std::unexpected(reason); }
 
 // ---- IPv4 (RFC 791) ----------------------------------------------------------------------------------------------
 
@@ -34,37 +33,37 @@ bool is_possible_source_v4(const std::uint8_t* address) noexcept {
   return !zero_network && !multicast && !broadcast;
 }
 
+// `size` is a multiple of four, and so small that a loop over words is quicker than ChecksumAccumulator::add().
 std::uint16_t header_sum(const std::uint8_t* header, std::size_t size) noexcept {
   ChecksumAccumulator sum;
-  sum.add({header, size});
+  for (std::size_t i = 0; i < size; i += 4) sum.add32(load_be32(header + i));
   return sum.folded();
 }
 
-Parsed parse_v4(ByteSpan packet, Origin origin) noexcept {
-  if (packet.size() < kIpv4HeaderSize) return drop(DropReason::IpTruncated);
+Fault read_v4(ByteSpan packet, Origin origin, IpView& view) noexcept {
+  if (packet.size() < kIpv4HeaderSize) return DropReason::IpTruncated;
   const std::uint8_t* p = packet.data();
   const std::size_t header_size = static_cast<std::size_t>(p[0] & 0x0f) * 4;
-  if (header_size < kIpv4HeaderSize) return drop(DropReason::IpHeader);
-  if (header_size > packet.size()) return drop(DropReason::IpTruncated);
+  if (header_size < kIpv4HeaderSize) return DropReason::IpHeader;
+  if (header_size > packet.size()) return DropReason::IpTruncated;
 
   std::size_t total = packet.size();
   if (origin == Origin::Wire) {
     total = load_be16(p + 2);
-    if (total < header_size) return drop(DropReason::IpHeader);
-    if (total > packet.size()) return drop(DropReason::IpTruncated);
+    if (total < header_size) return DropReason::IpHeader;
+    if (total > packet.size()) return DropReason::IpTruncated;
   }
   const std::uint16_t fragment = load_be16(p + 6);
   if (origin != Origin::Quote) {
-    if (header_sum(p, header_size) != 0xffff) return drop(DropReason::IpChecksum);
-    if (!is_possible_source_v4(p + 12)) return drop(DropReason::IpMartianSource);
-    if ((fragment & (kMoreFragments | kFragmentOffset)) != 0) return drop(DropReason::IpFragment);
+    if (header_sum(p, header_size) != 0xffff) return DropReason::IpChecksum;
+    if (!is_possible_source_v4(p + 12)) return DropReason::IpMartianSource;
+    if ((fragment & (kMoreFragments | kFragmentOffset)) != 0) return DropReason::IpFragment;
   } else if ((fragment & kFragmentOffset) != 0) {
     // Only the first fragment holds the ports by which the quote is told apart.
-    return drop(DropReason::IpFragment);
+    return DropReason::IpFragment;
   }
 
-  Parsed result(std::in_place);
-  IpHeader& header = result->header;
+  IpHeader& header = view.header;
   header.source = IpAddress::v4(p[12], p[13], p[14], p[15]);
   header.destination = IpAddress::v4(p[16], p[17], p[18], p[19]);
   header.protocol = p[9];
@@ -72,9 +71,9 @@ Parsed parse_v4(ByteSpan packet, Origin origin) noexcept {
   header.traffic_class = p[1];
   header.identification = load_be16(p + 4);
   header.dont_fragment = (fragment & kDontFragment) != 0;
-  result->payload_offset = static_cast<std::uint32_t>(header_size);
-  result->payload_size = static_cast<std::uint32_t>(total - header_size);
-  return result;
+  view.payload_offset = static_cast<std::uint32_t>(header_size);
+  view.payload_size = static_cast<std::uint32_t>(total - header_size);
+  return std::nullopt;
 }
 
 std::size_t emit_v4(const IpHeader& header, std::size_t payload_size, std::uint8_t* to) noexcept {
@@ -121,8 +120,8 @@ bool options_may_be_skipped(ByteSpan options) noexcept {
 }
 
 // Skips extension headers; sets protocol and payload, or says why the packet must be dropped.
-std::optional<DropReason> skip_extension_headers(const std::uint8_t* packet, std::uint8_t next, std::size_t offset,
-                                                 std::size_t end, Origin origin, IpView& view) noexcept {
+Fault skip_extension_headers(const std::uint8_t* packet, std::uint8_t next, std::size_t offset, std::size_t end,
+                             Origin origin, IpView& view) noexcept {
   for (int count = 0;; ++count) {
     const bool is_extension = next == kHopByHop || next == kRouting || next == kFragment || next == kAuthentication ||
                               next == kDestinationOptions;
@@ -163,32 +162,31 @@ std::optional<DropReason> skip_extension_headers(const std::uint8_t* packet, std
   return std::nullopt;
 }
 
-Parsed parse_v6(ByteSpan packet, Origin origin) noexcept {
-  if (packet.size() < kIpv6HeaderSize) return drop(DropReason::IpTruncated);
+Fault read_v6(ByteSpan packet, Origin origin, IpView& view) noexcept {
+  if (packet.size() < kIpv6HeaderSize) return DropReason::IpTruncated;
   const std::uint8_t* p = packet.data();
   std::size_t end = packet.size();
   if (origin == Origin::Wire) {
     end = kIpv6HeaderSize + load_be16(p + 4);
-    if (end > packet.size()) return drop(DropReason::IpTruncated);
+    if (end > packet.size()) return DropReason::IpTruncated;
   }
 
-  Parsed result(std::in_place);
-  IpHeader& header = result->header;
+  IpHeader& header = view.header;
   header.source = IpAddress::v6(packet.subspan<8, 16>());
   header.destination = IpAddress::v6(packet.subspan<24, 16>());
   // An IPv4-mapped address would pass for IPv4 in everything above (RFC 4942 §2.2).
-  if (header.source.is_v4() || header.source.is_multicast()) return drop(DropReason::IpMartianSource);
-  if (header.destination.is_v4()) return drop(DropReason::IpNotForUs);
+  if (header.source.is_v4() || header.source.is_multicast()) return DropReason::IpMartianSource;
+  if (header.destination.is_v4()) return DropReason::IpNotForUs;
   header.ttl = p[7];
   header.traffic_class = static_cast<std::uint8_t>(load_be16(p) >> 4);
   header.identification = 0;
   header.dont_fragment = true;
-  if (const auto reason = skip_extension_headers(p, p[6], kIpv6HeaderSize, end, origin, *result)) return drop(*reason);
+  if (const Fault fault = skip_extension_headers(p, p[6], kIpv6HeaderSize, end, origin, view)) return fault;
   // A host that is still looking for an address speaks from "::", but only neighbour discovery (RFC 4291 §2.5.2).
   if (header.source == IpAddress::any_v6() && header.protocol != protocol::kIcmp6) {
-    return drop(DropReason::IpMartianSource);
+    return DropReason::IpMartianSource;
   }
-  return result;
+  return std::nullopt;
 }
 
 std::size_t emit_v6(const IpHeader& header, std::size_t payload_size, std::uint8_t* to) noexcept {
@@ -202,25 +200,32 @@ std::size_t emit_v6(const IpHeader& header, std::size_t payload_size, std::uint8
   return kIpv6HeaderSize;
 }
 
-Parsed parse(ByteSpan packet, Origin origin) noexcept {
-  if (packet.empty()) return drop(DropReason::IpTruncated);
+Fault read(ByteSpan packet, Origin origin, IpView& view) noexcept {
+  if (packet.empty()) return DropReason::IpTruncated;
   switch (packet[0] >> 4) {
     case 4:
-      return parse_v4(packet, origin);
+      return read_v4(packet, origin, view);
     case 6:
-      return parse_v6(packet, origin);
+      return read_v6(packet, origin, view);
     default:
-      return drop(DropReason::IpVersion);
+      return DropReason::IpVersion;
   }
+}
+
+// One variable for every way out, so that the view is built where the caller wants it and never copied.
+std::expected<IpView, DropReason> parse(ByteSpan packet, Origin origin) noexcept {
+  std::expected<IpView, DropReason> result;
+  if (const Fault fault = read(packet, origin, *result)) result = std::unexpected(*fault);
+  return result;
 }
 
 }  // namespace
 
-Parsed parse_ip(ByteSpan packet, bool trust_length_field) noexcept {
+std::expected<IpView, DropReason> parse_ip(ByteSpan packet, bool trust_length_field) noexcept {
   return parse(packet, trust_length_field ? Origin::Wire : Origin::SuperSegment);
 }
 
-Parsed parse_quoted_ip(ByteSpan packet) noexcept { return parse(packet, Origin::Quote); }
+std::expected<IpView, DropReason> parse_quoted_ip(ByteSpan packet) noexcept { return parse(packet, Origin::Quote); }
 
 std::size_t emit_ip(const IpHeader& header, std::size_t payload_size, std::uint8_t* to) noexcept {
   assert(header.source.is_v4() == header.destination.is_v4());

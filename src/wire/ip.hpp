@@ -32,6 +32,8 @@ struct IpHeader {
 
 // A packet whose IP header holds together: the header's value, and where the payload lies in the packet.
 struct IpView {
+  IpView() noexcept {}  // not defaulted, which would fill it with zeros before the members' defaults
+
   IpHeader header;
   std::uint32_t payload_offset = 0;
   std::uint32_t payload_size = 0;

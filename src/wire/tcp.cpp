@@ -10,38 +10,43 @@ namespace {
 constexpr std::uint32_t kAlignedTimestamps = 0x0101080a;
 constexpr std::size_t kAlignedTimestampsSize = 12;
 
-}  // namespace
-
-std::expected<TcpView, DropReason> parse_tcp(ByteSpan segment) noexcept {
-  if (segment.size() < kTcpHeaderSize) return std::unexpected(DropReason::TcpTruncated);
+// Fills `view`, or says why the segment must be dropped.
+std::optional<DropReason> read(ByteSpan segment, TcpView& view) noexcept {
+  if (segment.size() < kTcpHeaderSize) return DropReason::TcpTruncated;
   const std::uint8_t* p = segment.data();
   const std::size_t header_size = static_cast<std::size_t>(p[12] >> 4) * 4;
-  if (header_size < kTcpHeaderSize) return std::unexpected(DropReason::TcpHeader);
-  if (header_size > segment.size()) return std::unexpected(DropReason::TcpTruncated);
+  if (header_size < kTcpHeaderSize) return DropReason::TcpHeader;
+  if (header_size > segment.size()) return DropReason::TcpTruncated;
 
-  std::expected<TcpView, DropReason> result(std::in_place);
-  TcpHeader& header = result->header;
+  TcpHeader& header = view.header;
   header.source_port = load_be16(p);
   header.destination_port = load_be16(p + 2);
-  if (header.source_port == 0 || header.destination_port == 0) return std::unexpected(DropReason::TcpHeader);
+  if (header.source_port == 0 || header.destination_port == 0) return DropReason::TcpHeader;
   header.seq = Seq(load_be32(p + 4));
   header.ack = Seq(load_be32(p + 8));
   header.flags.bits = p[13];
   header.window.raw = load_be16(p + 14);
   header.urgent_pointer = load_be16(p + 18);
-  result->payload_offset = static_cast<std::uint32_t>(header_size);
-  result->payload_size = static_cast<std::uint32_t>(segment.size() - header_size);
+  view.payload_offset = static_cast<std::uint32_t>(header_size);
+  view.payload_size = static_cast<std::uint32_t>(segment.size() - header_size);
 
   const std::size_t options_size = header_size - kTcpHeaderSize;
-  if (options_size == 0) return result;
+  if (options_size == 0) return std::nullopt;
   const std::uint8_t* options = p + kTcpHeaderSize;
   if (options_size == kAlignedTimestampsSize && load_be32(options) == kAlignedTimestamps) [[likely]] {
-    header.options.timestamps = Timestamps{Timestamp(load_be32(options + 4)), Timestamp(load_be32(options + 8))};
-    return result;
+    header.options.timestamps.emplace(Timestamp(load_be32(options + 4)), Timestamp(load_be32(options + 8)));
+    return std::nullopt;
   }
-  if (!parse_tcp_options({options, options_size}, header.flags.syn(), header.options)) {
-    return std::unexpected(DropReason::TcpOptions);
-  }
+  if (!parse_tcp_options({options, options_size}, header.flags.syn(), header.options)) return DropReason::TcpOptions;
+  return std::nullopt;
+}
+
+}  // namespace
+
+// One variable for every way out, so that the view is built where the caller wants it and never copied.
+std::expected<TcpView, DropReason> parse_tcp(ByteSpan segment) noexcept {
+  std::expected<TcpView, DropReason> result;
+  if (const auto reason = read(segment, *result)) result = std::unexpected(*reason);
   return result;
 }
 

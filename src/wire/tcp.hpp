@@ -43,6 +43,9 @@ struct TcpHeader {
 
 // A segment whose header holds together; `payload_offset` counts from the TCP header.
 struct TcpView {
+  // Written out so that making one sets the members' defaults and does not fill all of it with zeros before.
+  TcpView() noexcept {}
+
   TcpHeader header;
   std::uint32_t payload_offset = 0;
   std::uint32_t payload_size = 0;
