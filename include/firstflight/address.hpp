@@ -1,4 +1,5 @@
-// IP addresses, endpoints and prefixes. IPv4 and IPv6 share one type, so that everything above the wire is written once.
+// IP addresses, endpoints and prefixes. IPv4 and IPv6 share one type, so that everything above the wire is written
+// once.
 #pragma once
 
 #include <array>

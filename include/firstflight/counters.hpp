@@ -8,142 +8,142 @@
 namespace ff {
 
 // X(group, name): group is the line of /proc/net/snmp or /proc/net/netstat that carries the counter.
-#define FF_COUNTERS(X)              \
-  X(Ip, InReceives)                 \
-  X(Ip, InHdrErrors)                \
-  X(Ip, InAddrErrors)               \
-  X(Ip, InUnknownProtos)            \
-  X(Ip, InDiscards)                 \
-  X(Ip, InDelivers)                 \
-  X(Ip, OutRequests)                \
-  X(Ip6, InReceives)                \
-  X(Ip6, InHdrErrors)               \
-  X(Ip6, InAddrErrors)              \
-  X(Ip6, InUnknownProtos)           \
-  X(Ip6, InDiscards)                \
-  X(Ip6, InDelivers)                \
-  X(Ip6, OutRequests)               \
-  X(Icmp, InMsgs)                   \
-  X(Icmp, InErrors)                 \
-  X(Icmp, InCsumErrors)             \
-  X(Icmp, InDestUnreachs)           \
-  X(Icmp, InTimeExcds)              \
-  X(Icmp, InEchos)                  \
-  X(Icmp, OutMsgs)                  \
-  X(Icmp, OutEchoReps)              \
-  X(Tcp, ActiveOpens)               \
-  X(Tcp, PassiveOpens)              \
-  X(Tcp, AttemptFails)              \
-  X(Tcp, EstabResets)               \
-  X(Tcp, CurrEstab)                 \
-  X(Tcp, InSegs)                    \
-  X(Tcp, OutSegs)                   \
-  X(Tcp, RetransSegs)               \
-  X(Tcp, InErrs)                    \
-  X(Tcp, OutRsts)                   \
-  X(Tcp, InCsumErrors)              \
-  X(Udp, InDatagrams)               \
-  X(Udp, NoPorts)                   \
-  X(Udp, InErrors)                  \
-  X(Udp, InCsumErrors)              \
-  X(TcpExt, EmbryonicRsts)          \
-  X(TcpExt, OutOfWindowIcmps)       \
-  X(TcpExt, TW)                     \
-  X(TcpExt, PAWSActive)             \
-  X(TcpExt, PAWSEstab)              \
-  X(TcpExt, DelayedACKs)            \
-  X(TcpExt, ListenOverflows)        \
-  X(TcpExt, ListenDrops)            \
-  X(TcpExt, TCPPureAcks)            \
-  X(TcpExt, TCPRenoRecovery)        \
-  X(TcpExt, TCPLostRetransmit)      \
-  X(TcpExt, TCPFastRetrans)         \
-  X(TcpExt, TCPSlowStartRetrans)    \
-  X(TcpExt, TCPTimeouts)            \
-  X(TcpExt, TCPDSACKOldSent)        \
-  X(TcpExt, TCPAbortOnData)         \
-  X(TcpExt, TCPAbortOnClose)        \
-  X(TcpExt, TCPAbortOnTimeout)      \
-  X(TcpExt, TCPAbortOnLinger)       \
-  X(TcpExt, TCPRcvQDrop)            \
-  X(TcpExt, TCPOFOQueue)            \
-  X(TcpExt, TCPOFODrop)             \
-  X(TcpExt, TCPOFOMerge)            \
-  X(TcpExt, TCPChallengeACK)        \
-  X(TcpExt, TCPSYNChallenge)        \
-  X(TcpExt, TCPACKSkippedChallenge) \
-  X(TcpExt, TCPTimeWaitOverflow)    \
-  X(TcpExt, TCPReqQFullDrop)        \
-  X(TcpExt, TCPWinProbe)            \
-  X(TcpExt, TCPSynRetrans)          \
-  X(TcpExt, TCPOrigDataSent)        \
-  X(TcpExt, TCPDelivered)           \
-  X(TcpExt, TCPKeepAlive)           \
-  X(TcpExt, TCPFastOpenActive)      \
-  X(TcpExt, TCPFastOpenActiveFail)  \
-  X(TcpExt, TCPFastOpenPassive)     \
-  X(TcpExt, TCPFastOpenPassiveFail) \
+#define FF_COUNTERS(X)                 \
+  X(Ip, InReceives)                    \
+  X(Ip, InHdrErrors)                   \
+  X(Ip, InAddrErrors)                  \
+  X(Ip, InUnknownProtos)               \
+  X(Ip, InDiscards)                    \
+  X(Ip, InDelivers)                    \
+  X(Ip, OutRequests)                   \
+  X(Ip6, InReceives)                   \
+  X(Ip6, InHdrErrors)                  \
+  X(Ip6, InAddrErrors)                 \
+  X(Ip6, InUnknownProtos)              \
+  X(Ip6, InDiscards)                   \
+  X(Ip6, InDelivers)                   \
+  X(Ip6, OutRequests)                  \
+  X(Icmp, InMsgs)                      \
+  X(Icmp, InErrors)                    \
+  X(Icmp, InCsumErrors)                \
+  X(Icmp, InDestUnreachs)              \
+  X(Icmp, InTimeExcds)                 \
+  X(Icmp, InEchos)                     \
+  X(Icmp, OutMsgs)                     \
+  X(Icmp, OutEchoReps)                 \
+  X(Tcp, ActiveOpens)                  \
+  X(Tcp, PassiveOpens)                 \
+  X(Tcp, AttemptFails)                 \
+  X(Tcp, EstabResets)                  \
+  X(Tcp, CurrEstab)                    \
+  X(Tcp, InSegs)                       \
+  X(Tcp, OutSegs)                      \
+  X(Tcp, RetransSegs)                  \
+  X(Tcp, InErrs)                       \
+  X(Tcp, OutRsts)                      \
+  X(Tcp, InCsumErrors)                 \
+  X(Udp, InDatagrams)                  \
+  X(Udp, NoPorts)                      \
+  X(Udp, InErrors)                     \
+  X(Udp, InCsumErrors)                 \
+  X(TcpExt, EmbryonicRsts)             \
+  X(TcpExt, OutOfWindowIcmps)          \
+  X(TcpExt, TW)                        \
+  X(TcpExt, PAWSActive)                \
+  X(TcpExt, PAWSEstab)                 \
+  X(TcpExt, DelayedACKs)               \
+  X(TcpExt, ListenOverflows)           \
+  X(TcpExt, ListenDrops)               \
+  X(TcpExt, TCPPureAcks)               \
+  X(TcpExt, TCPRenoRecovery)           \
+  X(TcpExt, TCPLostRetransmit)         \
+  X(TcpExt, TCPFastRetrans)            \
+  X(TcpExt, TCPSlowStartRetrans)       \
+  X(TcpExt, TCPTimeouts)               \
+  X(TcpExt, TCPDSACKOldSent)           \
+  X(TcpExt, TCPAbortOnData)            \
+  X(TcpExt, TCPAbortOnClose)           \
+  X(TcpExt, TCPAbortOnTimeout)         \
+  X(TcpExt, TCPAbortOnLinger)          \
+  X(TcpExt, TCPRcvQDrop)               \
+  X(TcpExt, TCPOFOQueue)               \
+  X(TcpExt, TCPOFODrop)                \
+  X(TcpExt, TCPOFOMerge)               \
+  X(TcpExt, TCPChallengeACK)           \
+  X(TcpExt, TCPSYNChallenge)           \
+  X(TcpExt, TCPACKSkippedChallenge)    \
+  X(TcpExt, TCPTimeWaitOverflow)       \
+  X(TcpExt, TCPReqQFullDrop)           \
+  X(TcpExt, TCPWinProbe)               \
+  X(TcpExt, TCPSynRetrans)             \
+  X(TcpExt, TCPOrigDataSent)           \
+  X(TcpExt, TCPDelivered)              \
+  X(TcpExt, TCPKeepAlive)              \
+  X(TcpExt, TCPFastOpenActive)         \
+  X(TcpExt, TCPFastOpenActiveFail)     \
+  X(TcpExt, TCPFastOpenPassive)        \
+  X(TcpExt, TCPFastOpenPassiveFail)    \
   X(TcpExt, TCPFastOpenListenOverflow) \
-  X(TcpExt, TCPFastOpenCookieReqd)  \
-  X(TcpExt, TCPFastOpenBlackhole)   \
+  X(TcpExt, TCPFastOpenCookieReqd)     \
+  X(TcpExt, TCPFastOpenBlackhole)      \
   X(TcpExt, TCPFastOpenPassiveAltKey)
 
 // Why a packet was dropped. Each has a counter of its own; one packet counts under one reason.
-#define FF_DROP_REASONS(X)                                                                  \
-  X(IpTruncated, "shorter than its IP header says")                                         \
-  X(IpVersion, "neither IPv4 nor IPv6")                                                     \
-  X(IpHeader, "malformed IP header")                                                        \
-  X(IpChecksum, "wrong IPv4 header checksum")                                               \
-  X(IpMartianSource, "source address that no host can have")                                \
-  X(IpNotForUs, "destination is no address of this stack")                                  \
-  X(IpFragment, "fragment")                                                                 \
-  X(IpExtensionHeader, "IPv6 extension header that is malformed or not understood")         \
-  X(IpProtocol, "neither TCP, UDP nor ICMP")                                                \
-  X(TcpTruncated, "shorter than its TCP header says")                                       \
-  X(TcpHeader, "malformed TCP header")                                                      \
-  X(TcpOptions, "malformed TCP options")                                                    \
-  X(TcpChecksum, "wrong TCP checksum")                                                      \
-  X(TcpFlags, "flags that make no sense in this state")                                     \
-  X(TcpNoSocket, "no socket; answered by RST")                                              \
-  X(TcpResetForNoSocket, "RST for a connection that does not exist")                        \
-  X(TcpUnacceptable, "outside the receive window")                                          \
-  X(TcpOldDuplicate, "old duplicate")                                                       \
-  X(TcpPaws, "timestamp older than the last (PAWS)")                                        \
-  X(TcpBadAck, "acknowledges what was never sent, or too old")                              \
-  X(TcpNoAckFlag, "no ACK flag on a synchronized connection")                               \
-  X(TcpResetSequence, "RST with a sequence number that is not exact")                       \
-  X(TcpSynInWindow, "SYN on a synchronized connection")                                     \
-  X(TcpReceiveBufferFull, "receive buffer full")                                            \
-  X(TcpOutOfOrderFull, "out-of-order queue full")                                           \
-  X(TcpAfterClose, "data after close; answered by RST")                                     \
-  X(TcpAfterFin, "data behind the peer's FIN")                                              \
-  X(TcpAcceptQueueFull, "accept queue full")                                                \
-  X(TcpSynQueueFull, "SYN queue full")                                                      \
-  X(TcpSynOnly, "SYN with a multicast or broadcast address")                                \
-  X(TcpConnectionLimit, "bound on connections reached")                                     \
-  X(TcpTimeWait, "not acceptable in TIME_WAIT")                                             \
-  X(UdpTruncated, "malformed UDP header")                                                   \
-  X(UdpChecksum, "wrong UDP checksum")                                                      \
-  X(UdpNoSocket, "no UDP socket")                                                           \
-  X(IcmpTruncated, "malformed ICMP message")                                                \
-  X(IcmpChecksum, "wrong ICMP checksum")                                                    \
-  X(IcmpUnknown, "ICMP message of a type that is not handled")                              \
-  X(IcmpNoSocket, "ICMP error about a connection that does not exist")                      \
-  X(IcmpSequence, "ICMP error about bytes that are not in flight")                          \
+#define FF_DROP_REASONS(X)                                                          \
+  X(IpTruncated, "shorter than its IP header says")                                 \
+  X(IpVersion, "neither IPv4 nor IPv6")                                             \
+  X(IpHeader, "malformed IP header")                                                \
+  X(IpChecksum, "wrong IPv4 header checksum")                                       \
+  X(IpMartianSource, "source address that no host can have")                        \
+  X(IpNotForUs, "destination is no address of this stack")                          \
+  X(IpFragment, "fragment")                                                         \
+  X(IpExtensionHeader, "IPv6 extension header that is malformed or not understood") \
+  X(IpProtocol, "neither TCP, UDP nor ICMP")                                        \
+  X(TcpTruncated, "shorter than its TCP header says")                               \
+  X(TcpHeader, "malformed TCP header")                                              \
+  X(TcpOptions, "malformed TCP options")                                            \
+  X(TcpChecksum, "wrong TCP checksum")                                              \
+  X(TcpFlags, "flags that make no sense in this state")                             \
+  X(TcpNoSocket, "no socket; answered by RST")                                      \
+  X(TcpResetForNoSocket, "RST for a connection that does not exist")                \
+  X(TcpUnacceptable, "outside the receive window")                                  \
+  X(TcpOldDuplicate, "old duplicate")                                               \
+  X(TcpPaws, "timestamp older than the last (PAWS)")                                \
+  X(TcpBadAck, "acknowledges what was never sent, or too old")                      \
+  X(TcpNoAckFlag, "no ACK flag on a synchronized connection")                       \
+  X(TcpResetSequence, "RST with a sequence number that is not exact")               \
+  X(TcpSynInWindow, "SYN on a synchronized connection")                             \
+  X(TcpReceiveBufferFull, "receive buffer full")                                    \
+  X(TcpOutOfOrderFull, "out-of-order queue full")                                   \
+  X(TcpAfterClose, "data after close; answered by RST")                             \
+  X(TcpAfterFin, "data behind the peer's FIN")                                      \
+  X(TcpAcceptQueueFull, "accept queue full")                                        \
+  X(TcpSynQueueFull, "SYN queue full")                                              \
+  X(TcpSynOnly, "SYN with a multicast or broadcast address")                        \
+  X(TcpConnectionLimit, "bound on connections reached")                             \
+  X(TcpTimeWait, "not acceptable in TIME_WAIT")                                     \
+  X(UdpTruncated, "malformed UDP header")                                           \
+  X(UdpChecksum, "wrong UDP checksum")                                              \
+  X(UdpNoSocket, "no UDP socket")                                                   \
+  X(IcmpTruncated, "malformed ICMP message")                                        \
+  X(IcmpChecksum, "wrong ICMP checksum")                                            \
+  X(IcmpUnknown, "ICMP message of a type that is not handled")                      \
+  X(IcmpNoSocket, "ICMP error about a connection that does not exist")              \
+  X(IcmpSequence, "ICMP error about bytes that are not in flight")                  \
   X(TransmitQueueFull, "bound on queued resets and acknowledgements reached")
 
 enum class Counter : std::uint16_t {
 #define FF_X(group, name) group##_##name,
   FF_COUNTERS(FF_X)
 #undef FF_X
-  kCount
+      kCount
 };
 
 enum class DropReason : std::uint16_t {
 #define FF_X(name, text) name,
   FF_DROP_REASONS(FF_X)
 #undef FF_X
-  kCount
+      kCount
 };
 
 // "TcpExt" and "TCPFastOpenActive" of Counter::TcpExt_TCPFastOpenActive.

@@ -21,10 +21,11 @@ class Device {
   virtual bool receive(RxPacket& packet) = 0;
 
   enum class SendResult : std::uint8_t {
-    Sent,     // the device has it, or has dropped it as a real wire may; it counts such drops
-    Full,     // not now: try the same packet again later
+    Sent,  // the device has it, or has dropped it as a real wire may; it counts such drops
+    Full,  // not now: try the same packet again later
   };
-  // Completes the checksum if wanted and cuts super-segments if the hardware will not. Leaves `packet` as it is when Full.
+  // Completes the checksum if wanted and cuts super-segments if the hardware will not. Leaves `packet` as it is when
+  // Full.
   virtual SendResult send(Instant now, TxPacket& packet) = 0;
 
   // Sends what send() has only gathered. Called at the end of each batch.

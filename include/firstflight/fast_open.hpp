@@ -54,19 +54,19 @@ struct FastOpenCookie {
 
 // Why the data of a connection did, or did not, ride in the SYN.
 enum class FastOpenOutcome : std::uint8_t {
-  NotTried,         // the application did not ask for Fast Open
-  Pending,          // the SYN is out, the answer is not in
-  Accepted,         // client: the server acknowledged the data in the SYN; server: we took it
-  Disabled,         // net.ipv4.tcp_fastopen does not allow it
-  NoCookieYet,      // client: a cookie was asked for, and granted for the next time; server: we granted one
-  CookieNotGranted, // client: a cookie was asked for, and the server did not grant one
-  CookieRefused,    // client: the server took no data and granted a fresh cookie; server: the cookie was not ours
-  DataNotAcked,     // client: the SYN-ACK acknowledged the SYN alone
-  SynRetransmitted, // client: the SYN with data was lost and went again without
-  PathBlackholed,   // client: this destination lost such SYNs lately and is left alone for a while
-  NoData,           // client: there was nothing to put into the SYN
-  ListenerFull,     // server: the listener's bound on half-open Fast Open connections was reached
-  NotEnabled,       // server: the listener has Fast Open off
+  NotTried,          // the application did not ask for Fast Open
+  Pending,           // the SYN is out, the answer is not in
+  Accepted,          // client: the server acknowledged the data in the SYN; server: we took it
+  Disabled,          // net.ipv4.tcp_fastopen does not allow it
+  NoCookieYet,       // client: a cookie was asked for, and granted for the next time; server: we granted one
+  CookieNotGranted,  // client: a cookie was asked for, and the server did not grant one
+  CookieRefused,     // client: the server took no data and granted a fresh cookie; server: the cookie was not ours
+  DataNotAcked,      // client: the SYN-ACK acknowledged the SYN alone
+  SynRetransmitted,  // client: the SYN with data was lost and went again without
+  PathBlackholed,    // client: this destination lost such SYNs lately and is left alone for a while
+  NoData,            // client: there was nothing to put into the SYN
+  ListenerFull,      // server: the listener's bound on half-open Fast Open connections was reached
+  NotEnabled,        // server: the listener has Fast Open off
 };
 
 // One plain phrase, for example "no cookie yet: one was granted for next time".

@@ -1,5 +1,5 @@
-// What passes between a stack and its devices. Both ways a packet may be a super-segment: up to 64 KiB of TCP payload under
-// one header, which the device (or the software segmenter at its edge) cuts into packets of the path's size.
+// What passes between a stack and its devices. Both ways a packet may be a super-segment: up to 64 KiB of TCP payload
+// under one header, which the device (or the software segmenter at its edge) cuts into packets of the path's size.
 #pragma once
 
 #include <array>
@@ -32,9 +32,10 @@ inline constexpr std::size_t kMaxPayloadPieces = 48;
 
 // A packet to send: a header and the pieces of its payload, ready to be gathered by one system call.
 //
-// The IPv4 header checksum is always filled in, for the packet as a whole. When `checksum_wanted`, the TCP or UDP checksum
-// field holds the sum of the pseudo-header (folded, not complemented), and whoever sends the packet on completes it: sum
-// from `checksum_start` to the end, complement, store at `checksum_start + checksum_offset` (the virtio-net convention).
+// The IPv4 header checksum is always filled in, for the packet as a whole. When `checksum_wanted`, the TCP or UDP
+// checksum field holds the sum of the pseudo-header (folded, not complemented), and whoever sends the packet on
+// completes it: sum from `checksum_start` to the end, complement, store at `checksum_start + checksum_offset` (the
+// virtio-net convention).
 struct TxPacket {
   std::array<std::uint8_t, kMaxHeader> header_bytes;
   std::array<Slice, kMaxPayloadPieces> payload_pieces;

@@ -33,28 +33,28 @@ inline constexpr std::uint32_t kAllListeners = 0x400;
 
 // Plain values; change them in a stack through Stack::set_setting, which validates.
 struct Settings {
-  std::uint32_t somaxconn = 4096;                       // net.core.somaxconn
-  std::uint32_t ip_default_ttl = 64;                    // net.ipv4.ip_default_ttl
-  PortRange ip_local_port_range{32768, 60999};          // net.ipv4.ip_local_port_range
-  bool tcp_abort_on_overflow = false;                   // net.ipv4.tcp_abort_on_overflow
-  std::uint32_t tcp_challenge_ack_limit = 1000;         // net.ipv4.tcp_challenge_ack_limit, per second
-  std::uint32_t tcp_fastopen = 0x3;                     // net.ipv4.tcp_fastopen; Linux's default is 0x1
-  std::optional<FastOpenKeys> tcp_fastopen_key;         // net.ipv4.tcp_fastopen_key; unset: from the stack's seed
+  std::uint32_t somaxconn = 4096;                           // net.core.somaxconn
+  std::uint32_t ip_default_ttl = 64;                        // net.ipv4.ip_default_ttl
+  PortRange ip_local_port_range{32768, 60999};              // net.ipv4.ip_local_port_range
+  bool tcp_abort_on_overflow = false;                       // net.ipv4.tcp_abort_on_overflow
+  std::uint32_t tcp_challenge_ack_limit = 1000;             // net.ipv4.tcp_challenge_ack_limit, per second
+  std::uint32_t tcp_fastopen = 0x3;                         // net.ipv4.tcp_fastopen; Linux's default is 0x1
+  std::optional<FastOpenKeys> tcp_fastopen_key;             // net.ipv4.tcp_fastopen_key; unset: from the stack's seed
   std::uint32_t tcp_fastopen_blackhole_timeout_sec = 3600;  // net.ipv4...; Linux's default is 0
-  std::uint32_t tcp_fin_timeout = 60;                   // net.ipv4.tcp_fin_timeout, seconds
-  std::uint32_t tcp_invalid_ratelimit = 500;            // net.ipv4.tcp_invalid_ratelimit, milliseconds
-  std::uint32_t tcp_max_syn_backlog = 4096;             // net.ipv4.tcp_max_syn_backlog
-  std::uint32_t tcp_max_tw_buckets = 131072;            // net.ipv4.tcp_max_tw_buckets
-  bool tcp_moderate_rcvbuf = true;                      // net.ipv4.tcp_moderate_rcvbuf
-  std::uint32_t tcp_orphan_retries = 0;                 // net.ipv4.tcp_orphan_retries; 0 means 8
-  std::uint32_t tcp_retries2 = 15;                      // net.ipv4.tcp_retries2
-  BufferSizes tcp_rmem{4096, 131072, 6291456};          // net.ipv4.tcp_rmem
-  BufferSizes tcp_wmem{4096, 16384, 4194304};           // net.ipv4.tcp_wmem
-  bool tcp_sack = true;                                 // net.ipv4.tcp_sack
-  std::uint32_t tcp_syn_retries = 6;                    // net.ipv4.tcp_syn_retries
-  std::uint32_t tcp_synack_retries = 5;                 // net.ipv4.tcp_synack_retries
-  bool tcp_timestamps = true;                           // net.ipv4.tcp_timestamps
-  bool tcp_window_scaling = true;                       // net.ipv4.tcp_window_scaling
+  std::uint32_t tcp_fin_timeout = 60;                       // net.ipv4.tcp_fin_timeout, seconds
+  std::uint32_t tcp_invalid_ratelimit = 500;                // net.ipv4.tcp_invalid_ratelimit, milliseconds
+  std::uint32_t tcp_max_syn_backlog = 4096;                 // net.ipv4.tcp_max_syn_backlog
+  std::uint32_t tcp_max_tw_buckets = 131072;                // net.ipv4.tcp_max_tw_buckets
+  bool tcp_moderate_rcvbuf = true;                          // net.ipv4.tcp_moderate_rcvbuf
+  std::uint32_t tcp_orphan_retries = 0;                     // net.ipv4.tcp_orphan_retries; 0 means 8
+  std::uint32_t tcp_retries2 = 15;                          // net.ipv4.tcp_retries2
+  BufferSizes tcp_rmem{4096, 131072, 6291456};              // net.ipv4.tcp_rmem
+  BufferSizes tcp_wmem{4096, 16384, 4194304};               // net.ipv4.tcp_wmem
+  bool tcp_sack = true;                                     // net.ipv4.tcp_sack
+  std::uint32_t tcp_syn_retries = 6;                        // net.ipv4.tcp_syn_retries
+  std::uint32_t tcp_synack_retries = 5;                     // net.ipv4.tcp_synack_retries
+  bool tcp_timestamps = true;                               // net.ipv4.tcp_timestamps
+  bool tcp_window_scaling = true;                           // net.ipv4.tcp_window_scaling
 };
 
 struct SettingInfo {

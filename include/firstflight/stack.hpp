@@ -1,5 +1,5 @@
-// The engine: packets, commands and time go in; packets, events and the next deadline come out. No clock, system call, thread
-// or random source of its own: with the same seed and the same calls it does the same, bit for bit.
+// The engine: packets, commands and time go in; packets, events and the next deadline come out. No clock, system call,
+// thread or random source of its own: with the same seed and the same calls it does the same, bit for bit.
 //
 // How to drive it, whatever drives it (an event loop, a simulator, a test):
 //
@@ -48,9 +48,9 @@ using InterfaceId = std::uint16_t;
 
 struct InterfaceConfig {
   std::string name;
-  std::uint16_t mtu = 1500;        // bytes of IP packet; at least 68 (IPv4) or 1280 (IPv6)
-  std::vector<Cidr> addresses;     // our own, each with its prefix
-  std::vector<IpAddress> gateways; // at most one per family; makes this the default interface of the family
+  std::uint16_t mtu = 1500;         // bytes of IP packet; at least 68 (IPv4) or 1280 (IPv6)
+  std::vector<Cidr> addresses;      // our own, each with its prefix
+  std::vector<IpAddress> gateways;  // at most one per family; makes this the default interface of the family
   // The largest super-segment to hand out, IP header included; at most 65535. The MTU switches super-segments off.
   std::uint32_t max_super_segment = 65535;
 };
@@ -68,41 +68,41 @@ struct ConnectionId {
 };
 
 struct ListenOptions {
-  Endpoint local;               // address "any": every address of that family; :: takes IPv4 too unless ipv6_only
+  Endpoint local;  // address "any": every address of that family; :: takes IPv4 too unless ipv6_only
   bool ipv6_only = false;
   std::uint32_t backlog = 4096;  // accept-queue limit; cut to somaxconn
-  // How many Fast Open connections may be half-open at a time (TCP_FASTOPEN); 0 switches Fast Open off, nothing leaves it
-  // to bit 0x400 of tcp_fastopen.
+  // How many Fast Open connections may be half-open at a time (TCP_FASTOPEN); 0 switches Fast Open off, nothing leaves
+  // it to bit 0x400 of tcp_fastopen.
   std::optional<std::uint32_t> fast_open_queue;
   // Keys for this listener alone (TCP_FASTOPEN_KEY).
   std::optional<FastOpenKeys> fast_open_keys;
-  std::uint64_t user_data = 0;   // comes back in events
+  std::uint64_t user_data = 0;  // comes back in events
 };
 
 enum class FastOpenMode : std::uint8_t {
-  Off,              // connect(): SYN at once, without cookie and data
-  Now,              // MSG_FASTOPEN: SYN at once, with `data` if there is a cookie, with a cookie request otherwise
-  OnFirstWrite,     // TCP_FASTOPEN_CONNECT: with a cookie at hand the SYN waits for the first write
+  Off,           // connect(): SYN at once, without cookie and data
+  Now,           // MSG_FASTOPEN: SYN at once, with `data` if there is a cookie, with a cookie request otherwise
+  OnFirstWrite,  // TCP_FASTOPEN_CONNECT: with a cookie at hand the SYN waits for the first write
 };
 
 struct ConnectOptions {
   Endpoint remote;
-  std::optional<Endpoint> local;   // port 0: an ephemeral one
+  std::optional<Endpoint> local;  // port 0: an ephemeral one
   FastOpenMode fast_open = FastOpenMode::Off;
   bool fast_open_no_cookie = false;  // TCP_FASTOPEN_NO_COOKIE: data in the SYN without a cookie
-  Slice data;                      // the first bytes to send; they go out in the SYN as far as they may
-  bool no_delay = false;           // TCP_NODELAY
-  std::uint64_t user_data = 0;     // comes back in events
+  Slice data;                        // the first bytes to send; they go out in the SYN as far as they may
+  bool no_delay = false;             // TCP_NODELAY
+  std::uint64_t user_data = 0;       // comes back in events
 };
 
 // What happened to a socket since the last event of it; several may be told at once.
 namespace event_bits {
-inline constexpr std::uint8_t kAcceptable = 1;    // listener: a connection waits for accept()
-inline constexpr std::uint8_t kEstablished = 2;   // the handshake is complete
-inline constexpr std::uint8_t kReadable = 4;      // bytes, or the end of the stream, wait for read()
-inline constexpr std::uint8_t kWritable = 8;      // there is room again after a write() that was cut short
-inline constexpr std::uint8_t kPeerClosed = 16;   // the peer's FIN has come
-inline constexpr std::uint8_t kClosed = 32;       // the connection is over; info().error says whether in order
+inline constexpr std::uint8_t kAcceptable = 1;   // listener: a connection waits for accept()
+inline constexpr std::uint8_t kEstablished = 2;  // the handshake is complete
+inline constexpr std::uint8_t kReadable = 4;     // bytes, or the end of the stream, wait for read()
+inline constexpr std::uint8_t kWritable = 8;     // there is room again after a write() that was cut short
+inline constexpr std::uint8_t kPeerClosed = 16;  // the peer's FIN has come
+inline constexpr std::uint8_t kClosed = 32;      // the connection is over; info().error says whether in order
 }  // namespace event_bits
 
 struct Event {
@@ -114,7 +114,17 @@ struct Event {
 
 // RFC 9293 §3.3.2
 enum class TcpState : std::uint8_t {
-  Closed, Listen, SynSent, SynReceived, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck, TimeWait,
+  Closed,
+  Listen,
+  SynSent,
+  SynReceived,
+  Established,
+  FinWait1,
+  FinWait2,
+  CloseWait,
+  Closing,
+  LastAck,
+  TimeWait,
 };
 std::string_view to_string(TcpState) noexcept;  // "ESTABLISHED"
 
@@ -122,30 +132,30 @@ std::string_view to_string(TcpState) noexcept;  // "ESTABLISHED"
 struct ConnectionInfo {
   FourTuple tuple;
   TcpState state = TcpState::Closed;
-  std::optional<Error> error;          // why it ended, if not in order
+  std::optional<Error> error;  // why it ended, if not in order
   FastOpenOutcome fast_open = FastOpenOutcome::NotTried;
-  std::uint32_t syn_data_bytes = 0;    // bytes that rode in the SYN: sent (client) or taken (server)
+  std::uint32_t syn_data_bytes = 0;  // bytes that rode in the SYN: sent (client) or taken (server)
   bool timestamps = false;
   bool sack = false;
   std::uint8_t snd_wscale = 0, rcv_wscale = 0;
-  std::uint32_t snd_mss = 0;           // payload bytes of a full segment we send, options deducted
+  std::uint32_t snd_mss = 0;  // payload bytes of a full segment we send, options deducted
   std::uint32_t advmss = 0;
-  Duration rtt{};                      // smoothed; zero: not measured yet
+  Duration rtt{};  // smoothed; zero: not measured yet
   Duration rttvar{};
   Duration rto{};
-  std::uint32_t snd_cwnd = 0;          // bytes
-  std::uint32_t snd_ssthresh = 0;      // bytes
-  std::uint32_t snd_wnd = 0;           // bytes
-  std::uint32_t rcv_wnd = 0;           // bytes
-  std::uint32_t unacked = 0;           // bytes sent and not acknowledged
-  std::uint32_t notsent = 0;           // bytes written and not sent
-  std::uint32_t unread = 0;            // bytes received and not read
+  std::uint32_t snd_cwnd = 0;      // bytes
+  std::uint32_t snd_ssthresh = 0;  // bytes
+  std::uint32_t snd_wnd = 0;       // bytes
+  std::uint32_t rcv_wnd = 0;       // bytes
+  std::uint32_t unacked = 0;       // bytes sent and not acknowledged
+  std::uint32_t notsent = 0;       // bytes written and not sent
+  std::uint32_t unread = 0;        // bytes received and not read
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_acked = 0;
   std::uint64_t bytes_received = 0;
   std::uint64_t bytes_retrans = 0;
-  std::uint32_t total_retrans = 0;     // segments
-  std::uint8_t retransmits = 0;        // consecutive time-outs now
+  std::uint32_t total_retrans = 0;  // segments
+  std::uint8_t retransmits = 0;     // consecutive time-outs now
 };
 
 class Stack {
@@ -224,7 +234,9 @@ class Stack {
   // The cookie that this stack grants `client` for connections to `server`.
   [[nodiscard]] FastOpenCookie fast_open_cookie(const IpAddress& client, const IpAddress& server) const;
   // Sockets alive: connections, half-open requests, TIME_WAIT entries.
-  struct Population { std::size_t connections, requests, time_waits, listeners; };
+  struct Population {
+    std::size_t connections, requests, time_waits, listeners;
+  };
   [[nodiscard]] Population population() const noexcept;
   // Verifies every invariant of every connection; what is wrong, or an empty string. For simulators and fuzzers.
   [[nodiscard]] std::string check() const;

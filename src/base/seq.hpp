@@ -1,4 +1,5 @@
-// Sequence numbers (RFC 9293 §3.4): modulo 2^32, so that only distances and ranges make sense, never sums or plain order.
+// Sequence numbers (RFC 9293 §3.4): modulo 2^32, so that only distances and ranges make sense, never sums or plain
+// order.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +13,7 @@ class Seq {
   [[nodiscard]] constexpr std::uint32_t raw() const noexcept { return raw_; }
 
   // How far `a` lies ahead of `b`; negative when behind. Right as long as the two are within 2^31 of each other.
-  friend constexpr std::int32_t operator-(Seq a, Seq b) noexcept {
-    return static_cast<std::int32_t>(a.raw_ - b.raw_);
-  }
+  friend constexpr std::int32_t operator-(Seq a, Seq b) noexcept { return static_cast<std::int32_t>(a.raw_ - b.raw_); }
   friend constexpr Seq operator+(Seq a, std::uint32_t bytes) noexcept { return Seq(a.raw_ + bytes); }
   friend constexpr Seq operator-(Seq a, std::uint32_t bytes) noexcept { return Seq(a.raw_ - bytes); }
   constexpr Seq& operator+=(std::uint32_t bytes) noexcept {

@@ -1,5 +1,5 @@
-// Quantities that are not plain byte counts. The rule of the code base: an unsigned integer without a type of its own counts
-// bytes; windows as they stand on the wire, sequence numbers, times and timestamps have types.
+// Quantities that are not plain byte counts. The rule of the code base: an unsigned integer without a type of its own
+// counts bytes; windows as they stand on the wire, sequence numbers, times and timestamps have types.
 #pragma once
 
 #include <algorithm>
