@@ -24,16 +24,11 @@
 #include "firstflight/error.hpp"
 #include "firstflight/fast_open.hpp"
 #include "firstflight/packet.hpp"
+#include "firstflight/seed.hpp"
 #include "firstflight/settings.hpp"
 #include "firstflight/time.hpp"
 
 namespace ff {
-
-// All the randomness a stack uses: initial sequence numbers, port choice, hash keys, the default Fast Open key.
-struct Seed {
-  std::array<std::uint8_t, 32> bytes{};
-  static Seed from_number(std::uint64_t number) noexcept;
-};
 
 struct StackConfig {
   Seed seed;

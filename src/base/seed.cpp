@@ -1,5 +1,6 @@
+#include "firstflight/seed.hpp"
+
 #include "base/random.hpp"
-#include "firstflight/stack.hpp"
 
 namespace ff {
 
