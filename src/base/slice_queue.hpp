@@ -1,0 +1,47 @@
+// A stream of bytes as a queue of slices: grows at the back, shrinks at the front, and can be read anywhere between.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/ring.hpp"
+#include "firstflight/bytes.hpp"
+
+namespace ff {
+
+class SliceQueue {
+ public:
+  [[nodiscard]] std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(end_ - begin_); }
+  [[nodiscard]] bool empty() const noexcept { return end_ == begin_; }
+  [[nodiscard]] std::size_t pieces() const noexcept { return pieces_.size(); }
+
+  void push_back(Slice slice);
+  // Copies `bytes` behind the rest: into the room left in the last slab that was filled this way, then into new ones of
+  // `pool`. Many small writes so share a slab, and a small payload does not pin the large slab that it arrived in.
+  void push_copy(ByteSpan bytes, SlabPool& pool);
+
+  void drop_front(std::uint32_t count) noexcept;
+  // The first slice, or at most `max` bytes of it, taken out.
+  Slice take_front(std::uint32_t max) noexcept;
+  // Copies out and removes as many bytes as there are, up to the size of `into`.
+  std::uint32_t read(MutableByteSpan into) noexcept;
+
+  // Puts the slices that cover `length` bytes from `offset` into `pieces`, as many as there is room for. Says how many
+  // bytes they cover, and in `used` how many pieces.
+  std::uint32_t gather(std::uint32_t offset, std::uint32_t length, std::span<Slice> pieces, std::uint16_t& used) const;
+
+ private:
+  struct Piece {
+    Slice slice;
+    std::uint64_t begin = 0;  // where it starts in the stream
+  };
+  [[nodiscard]] std::size_t find(std::uint64_t position) const noexcept;
+
+  Ring<Piece> pieces_;
+  std::uint64_t begin_ = 0;  // stream position of the first byte
+  std::uint64_t end_ = 0;
+  SlabRef tail_;  // the slab that push_copy is filling
+  std::uint32_t tail_used_ = 0;
+};
+
+}  // namespace ff

@@ -1,0 +1,210 @@
+// The application's calls.
+#include <algorithm>
+#include <cstring>
+
+#include "stack/impl.hpp"
+
+namespace ff {
+
+namespace {
+SipHashKey key_for(const Seed& seed, std::string_view purpose) noexcept { return derive_key(seed.bytes, purpose); }
+}  // namespace
+
+std::size_t Stack::Impl::EndpointHash::operator()(const Endpoint& endpoint) const noexcept {
+  // The application, not a peer, chooses what to listen on.
+  return std::hash<std::string_view>{}(as_text(endpoint.address.bytes())) * 31 + endpoint.port;
+}
+
+Stack::Impl::Impl(StackConfig config)
+    : config_(std::move(config)),
+      isn_key_(key_for(config_.seed, "initial sequence numbers")),
+      port_key_(key_for(config_.seed, "ephemeral ports")),
+      default_fast_open_key_{key_for(config_.seed, "Fast Open cookies").bytes},
+      demux_(forms_, key_for(config_.seed, "demultiplexer")),
+      control_(env_.counters) {
+  env_.settings = config_.settings;
+  env_.timestamp_key = key_for(config_.seed, "timestamp offsets");
+  env_.outbox = &control_;
+}
+
+Result<InterfaceId> Stack::Impl::add_interface(InterfaceConfig config) { return interfaces_.add(std::move(config)); }
+
+tcp::Path Stack::Impl::path_of(InterfaceId interface) const noexcept {
+  const InterfaceConfig& config = interfaces_[interface];
+  tcp::Path path;
+  path.delivery = {interface, static_cast<std::uint8_t>(env_.settings.ip_default_ttl)};
+  path.mtu = config.mtu;
+  path.max_super_segment = config.max_super_segment;
+  return path;
+}
+
+namespace {
+std::array<std::uint8_t, 36> tuple_bytes(const FourTuple& tuple) noexcept {
+  std::array<std::uint8_t, 36> bytes;
+  std::memcpy(bytes.data(), tuple.local.address.bytes().data(), 16);
+  std::memcpy(bytes.data() + 16, tuple.remote.address.bytes().data(), 16);
+  std::memcpy(bytes.data() + 32, &tuple.local.port, 2);
+  std::memcpy(bytes.data() + 34, &tuple.remote.port, 2);
+  return bytes;
+}
+}  // namespace
+
+// RFC 6528 §3: a clock of 4 µs a tick, plus a keyed hash of the four-tuple.
+Seq Stack::Impl::initial_sequence_number(Instant now, const FourTuple& tuple) const noexcept {
+  if (config_.initial_sequence_number) return Seq(*config_.initial_sequence_number);
+  const auto ticks = static_cast<std::uint32_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count() / 4);
+  return Seq(ticks + static_cast<std::uint32_t>(siphash(isn_key_, tuple_bytes(tuple))));
+}
+
+// RFC 7323 §7.1: one offset for a pair of hosts, so that timestamps of successive connections between them go on
+// growing (for E8 and PAWS in TIME_WAIT), and tell nobody else anything.
+std::uint32_t Stack::Impl::timestamp_offset(const FourTuple& tuple) const noexcept {
+  FourTuple hosts = tuple;
+  hosts.local.port = hosts.remote.port = 0;
+  return static_cast<std::uint32_t>(siphash(env_.timestamp_key, tuple_bytes(hosts)));
+}
+
+Result<ListenerId> Stack::Impl::listen(const ListenOptions& options) {
+  if (options.local.port == 0) return std::unexpected(Error::InvalidArgument);
+  if (!options.local.address.is_any() && !interfaces_.is_local(options.local.address))
+    return std::unexpected(Error::AddressNotAvailable);
+  // A wildcard and a specific address on one port exclude each other, and :: includes 0.0.0.0 unless it says otherwise.
+  for (const auto& [endpoint, index] : listening_) {
+    if (endpoint.port != options.local.port) continue;
+    const bool both_v4 = endpoint.address.is_v4() && options.local.address.is_v4();
+    const bool both_v6 = endpoint.address.is_v6() && options.local.address.is_v6();
+    const auto takes_v4 = [](const IpAddress& address, bool v6_only) {
+      return address == IpAddress::any_v6() && !v6_only;
+    };
+    const bool mixed = takes_v4(endpoint.address, listeners_[index].options.ipv6_only) ||
+                       takes_v4(options.local.address, options.ipv6_only);
+    if (!both_v4 && !both_v6 && !mixed) continue;
+    if (endpoint.address == options.local.address || endpoint.address.is_any() || options.local.address.is_any())
+      return std::unexpected(Error::AddressInUse);
+  }
+  Listener& listener = listeners_.create();
+  listener.options = options;
+  listener.accept_limit = std::min(options.backlog, env_.settings.somaxconn);
+  const bool all_listeners = (env_.settings.tcp_fastopen & fast_open_bits::kAllListeners) != 0;
+  listener.fast_open_limit =
+      std::min(options.fast_open_queue.value_or(all_listeners ? options.backlog : 0), env_.settings.somaxconn);
+  listening_.emplace(options.local, listener.index);
+  return ListenerId{listener.index, listeners_.generation(listener.index)};
+}
+
+Result<ConnectionId> Stack::Impl::accept(ListenerId id) {
+  Listener* listener = listeners_.find(id.index, id.generation);
+  if (listener == nullptr) return std::unexpected(Error::StaleHandle);
+  if (listener->accept_queue.empty()) return std::unexpected(Error::WouldBlock);
+  Socket& socket = forms_.connections[listener->accept_queue.front()];
+  listener->accept_queue.pop_front();
+  socket.owned = true;
+  socket.waits_for_accept = false;
+  if (socket.events != 0) event_list_.push_back(socket);
+  return ConnectionId{socket.index, forms_.connections.generation(socket.index)};
+}
+
+Result<void> Stack::Impl::close_listener(Instant now, ListenerId id) {
+  Listener* listener = listeners_.find(id.index, id.generation);
+  if (listener == nullptr) return std::unexpected(Error::StaleHandle);
+  std::vector<std::uint32_t> requests;
+  forms_.requests.for_each([&](const tcp::Request& request) {
+    if (request.listener == listener->index) requests.push_back(request.index);
+  });
+  for (const std::uint32_t index : requests) remove(forms_.requests[index]);
+  while (!listener->accept_queue.empty()) {
+    Socket& socket = forms_.connections[listener->accept_queue.front()];
+    listener->accept_queue.pop_front();
+    tcp::Context c = context(now);
+    socket.tcp.abort(c);
+    socket.counts_as_half_open = false;
+    socket.waits_for_accept = false;
+    settle(socket, now);
+  }
+  // Accepted ones whose handshake is not over have nobody to count for any more.
+  forms_.connections.for_each([&](Socket& socket) {
+    if (socket.listener == listener->index) socket.counts_as_half_open = false;
+  });
+  listening_.erase(listener->options.local);
+  listeners_.destroy(listener->index);
+  return {};
+}
+
+Result<ConnectionId> Stack::Impl::connect(Instant now, const ConnectOptions& options) {
+  const Endpoint& remote = options.remote;
+  if (remote.port == 0 || remote.address.is_any() || remote.address.is_multicast() || remote.address.is_broadcast())
+    return std::unexpected(Error::InvalidArgument);
+  const auto route = interfaces_.route(remote.address);
+  if (!route) return std::unexpected(Error::NetworkUnreachable);
+  FourTuple tuple{{route->source, 0}, remote};
+  tcp::ActiveOpen how;
+  how.path = path_of(route->interface);
+  if (options.local && !options.local->address.is_any()) {
+    if (options.local->address.is_v4() != remote.address.is_v4()) return std::unexpected(Error::InvalidArgument);
+    if (!interfaces_.is_local(options.local->address)) return std::unexpected(Error::AddressNotAvailable);
+    tuple.local.address = options.local->address;
+    how.path = path_of(interfaces_.interface_to(tuple.local.address, remote.address).value_or(route->interface));
+  }
+  if (options.local && options.local->port != 0) {
+    tuple.local.port = options.local->port;
+    if (demux_.find(tuple)) return std::unexpected(Error::AddressInUse);
+  } else {
+    const auto port = ephemeral_port(tuple.local.address, remote);
+    if (!port) return std::unexpected(port.error());
+    tuple.local.port = *port;
+  }
+  if (forms_.connections.size() + forms_.requests.size() >= config_.max_connections)
+    return std::unexpected(Error::NoBufferSpace);
+
+  how.tuple = tuple;
+  how.iss = initial_sequence_number(now, tuple);
+  how.ts_offset = timestamp_offset(tuple);
+  how.no_delay = options.no_delay;
+  how.fast_open = options.fast_open;
+  if (options.fast_open != FastOpenMode::Off)
+    how.plan = tcp::plan_client(env_.fast_open_cache, env_.settings, remote.address, options.fast_open_no_cookie, now);
+  Socket& socket = new_socket();
+  socket.owned = true;
+  socket.user_data = options.user_data;
+  tcp::Context c = context(now);
+  socket.tcp.open(c, how, options.data);
+  enter_demux(socket);
+  settle(socket, now);
+  return ConnectionId{socket.index, forms_.connections.generation(socket.index)};
+}
+
+// RFC 6056 §3.3.3: a sequence of its own for each destination, from a place that nobody can guess.
+Result<std::uint16_t> Stack::Impl::ephemeral_port(const IpAddress& local, const Endpoint& remote) {
+  const PortRange range = env_.settings.ip_local_port_range;
+  const std::uint32_t count = static_cast<std::uint32_t>(range.last - range.first) + 1;
+  FourTuple tuple{{local, 0}, remote};
+  const auto start = static_cast<std::uint32_t>(siphash(port_key_, tuple_bytes(tuple)));
+  for (std::uint32_t i = 0; i < count; ++i) {
+    tuple.local.port = static_cast<std::uint16_t>(range.first + (start + port_turn_ + i) % count);
+    if (demux_.find(tuple) || port_taken_by_listener(tuple.local)) continue;
+    port_turn_ += i + 1;
+    return tuple.local.port;
+  }
+  return std::unexpected(Error::AddressNotAvailable);
+}
+
+bool Stack::Impl::port_taken_by_listener(const Endpoint& local) noexcept { return find_listener(local) != nullptr; }
+
+Result<void> Stack::Impl::close(Instant now, ConnectionId id, bool abort) {
+  Socket* socket = find(id);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  socket->owned = false;
+  socket->event_hook.unlink();
+  socket->events = 0;
+  tcp::Context c = context(now);
+  if (abort) {
+    socket->tcp.abort(c);
+  } else {
+    socket->tcp.close(c);
+  }
+  settle(*socket, now);
+  return {};
+}
+
+}  // namespace ff

@@ -1,0 +1,116 @@
+// From a four-tuple to the one of three forms that it is in: request, connection or TIME_WAIT entry.
+//
+// The table holds eight bytes for each: part of a keyed hash, so that growing it touches nothing else, and where to
+// find the rest.
+#pragma once
+
+#include <boost/unordered/unordered_flat_set.hpp>
+#include <cassert>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+
+#include "base/pool.hpp"
+#include "base/siphash.hpp"
+#include "stack/socket.hpp"
+#include "tcp/request.hpp"
+#include "tcp/time_wait.hpp"
+
+namespace ff {
+
+enum class Form : std::uint8_t { Connection, Request, TimeWait };
+
+struct FormRef {
+  Form form;
+  std::uint32_t index;
+};
+
+struct Forms {
+  Pool<Socket> connections;
+  Pool<tcp::Request> requests;
+  Pool<tcp::TimeWait> time_waits;
+
+  [[nodiscard]] const FourTuple& tuple_of(FormRef ref) const noexcept {
+    switch (ref.form) {
+      case Form::Connection:
+        return connections[ref.index].tcp.tuple();
+      case Form::Request:
+        return requests[ref.index].tuple();
+      default:
+        return time_waits[ref.index].tuple();
+    }
+  }
+};
+
+class Demux {
+ public:
+  // The hash is keyed by a secret: peers choose addresses and ports, and must not choose collisions.
+  Demux(const Forms& forms, const SipHashKey& key) : key_(key), entries_(0, Hash{}, Equal{&forms}) {}
+
+  [[nodiscard]] std::optional<FormRef> find(const FourTuple& tuple) const noexcept {
+    const auto it = entries_.find(Key{hash(tuple), &tuple});
+    if (it == entries_.end()) return std::nullopt;
+    return unpack(it->ref);
+  }
+  void insert(const FourTuple& tuple, FormRef ref) {
+    [[maybe_unused]] const bool added = entries_.insert(Entry{hash(tuple), pack(ref)}).second;
+    assert(added);
+  }
+  void erase(const FourTuple& tuple) noexcept {
+    const auto it = entries_.find(Key{hash(tuple), &tuple});
+    assert(it != entries_.end());
+    entries_.erase(it);
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+
+ private:
+  struct Entry {
+    std::uint32_t hash;
+    std::uint32_t ref;
+  };
+  struct Key {
+    std::uint32_t hash;
+    const FourTuple* tuple;
+  };
+  static constexpr std::uint32_t kIndexBits = 30;
+  static std::uint32_t pack(FormRef ref) noexcept {
+    assert(ref.index >> kIndexBits == 0);
+    return static_cast<std::uint32_t>(ref.form) << kIndexBits | ref.index;
+  }
+  static FormRef unpack(std::uint32_t ref) noexcept {
+    return {static_cast<Form>(ref >> kIndexBits), ref & ((1u << kIndexBits) - 1)};
+  }
+
+  struct Hash {
+    using is_transparent = void;
+    using is_avalanching = void;
+    static std::size_t spread(std::uint32_t hash) noexcept { return hash * 0x9e3779b97f4a7c15u; }
+    std::size_t operator()(const Entry& entry) const noexcept { return spread(entry.hash); }
+    std::size_t operator()(const Key& key) const noexcept { return spread(key.hash); }
+  };
+  struct Equal {
+    using is_transparent = void;
+    const Forms* forms;
+    bool operator()(const Entry& a, const Entry& b) const noexcept {
+      return a.hash == b.hash && forms->tuple_of(unpack(a.ref)) == forms->tuple_of(unpack(b.ref));
+    }
+    bool operator()(const Key& a, const Entry& b) const noexcept {
+      return a.hash == b.hash && *a.tuple == forms->tuple_of(unpack(b.ref));
+    }
+    bool operator()(const Entry& a, const Key& b) const noexcept { return (*this)(b, a); }
+  };
+
+  [[nodiscard]] std::uint32_t hash(const FourTuple& tuple) const noexcept {
+    std::uint8_t bytes[36];
+    std::memcpy(bytes, tuple.local.address.bytes().data(), 16);
+    std::memcpy(bytes + 16, tuple.remote.address.bytes().data(), 16);
+    std::memcpy(bytes + 32, &tuple.local.port, 2);
+    std::memcpy(bytes + 34, &tuple.remote.port, 2);
+    return static_cast<std::uint32_t>(siphash(key_, bytes));
+  }
+
+  SipHashKey key_;
+  boost::unordered_flat_set<Entry, Hash, Equal> entries_;
+};
+
+}  // namespace ff

@@ -1,0 +1,165 @@
+// The parts of a stack, put together. The public class Stack forwards to this one.
+//
+// packets.cpp: what comes in, down to the form that it is for. listening.cpp: listeners, SYNs and requests.
+// sockets.cpp: the life of connections and TIME_WAIT entries. commands.cpp: the application's calls. stack.cpp: Stack
+// itself.
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <optional>
+
+#include "base/pool.hpp"
+#include "base/ring.hpp"
+#include "base/siphash.hpp"
+#include "base/timer_wheel.hpp"
+#include "firstflight/stack.hpp"
+#include "ip/interfaces.hpp"
+#include "stack/demux.hpp"
+#include "stack/listener.hpp"
+#include "stack/socket.hpp"
+#include "tcp/connection.hpp"
+#include "tcp/environment.hpp"
+#include "wire/icmp.hpp"
+#include "wire/ip.hpp"
+
+namespace ff {
+
+// Resets, SYN-ACKs and the like, until the device asks for them.
+class ControlQueue final : public tcp::Outbox {
+ public:
+  explicit ControlQueue(Counters& counters) noexcept : counters_(counters) {}
+  TxPacket* add() override;
+  bool take(TxPacket& packet);
+
+ private:
+  static constexpr std::size_t kMax = 4096;
+  Counters& counters_;
+  Ring<std::unique_ptr<TxPacket>> waiting_;
+  std::vector<std::unique_ptr<TxPacket>> spare_;
+};
+
+class Stack::Impl {
+ public:
+  explicit Impl(StackConfig config);
+
+  // ---- packets.cpp ----
+  void handle_packet(Instant now, InterfaceId interface, RxPacket packet);
+
+  // ---- sockets.cpp ----
+  void handle_deadline(Instant now);
+  bool poll_transmit(Instant now, TxPacket& packet);
+  std::optional<Event> poll_event();
+  [[nodiscard]] Instant next_deadline() const;
+  [[nodiscard]] std::string check() const;
+
+  // ---- commands.cpp ----
+  Result<InterfaceId> add_interface(InterfaceConfig config);
+  Result<ListenerId> listen(const ListenOptions& options);
+  Result<ConnectionId> accept(ListenerId id);
+  Result<void> close_listener(Instant now, ListenerId id);
+  Result<ConnectionId> connect(Instant now, const ConnectOptions& options);
+  Result<void> close(Instant now, ConnectionId id, bool abort);
+  // Runs `call(connection, context)` on a live connection and follows up on what it changed.
+  template <typename F>
+  auto with(Instant now, ConnectionId id, F&& call)
+      -> decltype(call(std::declval<tcp::Connection&>(), std::declval<tcp::Context&>())) {
+    Socket* socket = forms_.connections.find(id.index, id.generation);
+    if (socket == nullptr || !socket->owned) return std::unexpected(Error::StaleHandle);
+    tcp::Context c = context(now);
+    auto result = call(socket->tcp, c);
+    settle(*socket, now);
+    return result;
+  }
+  [[nodiscard]] Socket* find(ConnectionId id) noexcept {
+    Socket* socket = forms_.connections.find(id.index, id.generation);
+    return socket != nullptr && socket->owned ? socket : nullptr;
+  }
+
+  [[nodiscard]] FastOpenKeys fast_open_keys() const noexcept;
+
+  tcp::Environment env_;
+  Forms forms_;
+  Pool<Listener> listeners_;
+
+ private:
+  friend class Stack;
+
+  // ---- packets.cpp ----
+  void tcp_arrives(Instant now, InterfaceId interface, const wire::IpHeader& ip, const RxPacket& packet,
+                   std::uint32_t offset, std::uint32_t size);
+  void deliver(Instant now, InterfaceId interface, const FourTuple& tuple, tcp::Segment& segment);
+  void udp_arrives(const wire::IpHeader& ip, ByteSpan datagram, RxChecksum checksum);
+  void icmp_arrives(Instant now, InterfaceId interface, const wire::IpHeader& ip, const RxPacket& packet,
+                    std::uint32_t offset, std::uint32_t size);
+  void icmp_error_arrives(Instant now, const wire::IcmpView& icmp, ByteSpan quoted);
+  void answer_echo(InterfaceId interface, const wire::IpHeader& ip, const wire::IcmpView& icmp, ByteSpan message);
+  void refuse(InterfaceId interface, const FourTuple& tuple, const tcp::Segment& segment);
+
+  // ---- listening.cpp ----
+  [[nodiscard]] Listener* find_listener(const Endpoint& local) noexcept;
+  void listener_arrives(Instant now, InterfaceId interface, const FourTuple& tuple, Listener& listener,
+                        tcp::Segment& segment, std::optional<Seq> iss = std::nullopt);
+  [[nodiscard]] bool may_queue(Listener& listener, const tcp::Segment& syn);
+  void open_fast(Instant now, InterfaceId interface, const FourTuple& tuple, Listener& listener, tcp::Segment& syn,
+                 Seq iss, const std::optional<wire::FastOpenOption>& grant);
+  void request_arrives(Instant now, tcp::Request& request, tcp::Segment& segment);
+  void request_timeout(Instant now, tcp::Request& request);
+  void complete(Instant now, tcp::Request& request, tcp::Segment& segment);
+  void send_syn_ack(Instant now, tcp::Request& request);
+  void remove(tcp::Request& request) noexcept;
+  void offer_to_acceptor(Listener& listener, Socket& socket);
+  [[nodiscard]] FastOpenKeys keys_of(const Listener& listener) const noexcept;
+
+  // ---- sockets.cpp ----
+  [[nodiscard]] tcp::Context context(Instant now) noexcept { return {env_, send_cache_, receive_cache_, now}; }
+  Socket& new_socket();
+  void enter_demux(Socket& socket);
+  // Follows up on whatever happened to a connection: forms, timer, transmit ring, events.
+  void settle(Socket& socket, Instant now);
+  void leave_demux(Socket& socket) noexcept;
+  void become_time_wait(Socket& socket, Instant now);
+  void time_wait_arrives(Instant now, InterfaceId interface, std::uint32_t index, const FourTuple& tuple,
+                         tcp::Segment& segment);
+  void queue_end(const tcp::TimeWait& entry);
+  void remove_time_wait(std::uint32_t index) noexcept;
+  void expire_time_waits(Instant now);
+  void handshake_over(Socket& socket, Instant now) noexcept;
+  void destroy(Socket& socket) noexcept;
+
+  // ---- numbers ----
+  [[nodiscard]] tcp::Path path_of(InterfaceId interface) const noexcept;
+  [[nodiscard]] Seq initial_sequence_number(Instant now, const FourTuple& tuple) const noexcept;
+  [[nodiscard]] std::uint32_t timestamp_offset(const FourTuple& tuple) const noexcept;
+  [[nodiscard]] Result<std::uint16_t> ephemeral_port(const IpAddress& local, const Endpoint& remote);
+  [[nodiscard]] bool port_taken_by_listener(const Endpoint& local) noexcept;
+
+  struct EndpointHash {
+    std::size_t operator()(const Endpoint& endpoint) const noexcept;
+  };
+  struct TimeWaitEnd {
+    std::uint32_t index = 0;
+    std::uint32_t generation = 0;
+    Instant at{};
+  };
+
+  StackConfig config_;
+  SipHashKey isn_key_;
+  SipHashKey port_key_;
+  FastOpenKey default_fast_open_key_;
+  ip::Interfaces interfaces_;
+  Demux demux_;
+  TimerWheel wheel_;
+  boost::unordered_flat_map<Endpoint, std::uint32_t, EndpointHash> listening_;
+  SocketList<&Socket::transmit_hook> transmit_ring_;
+  SocketList<&Socket::event_hook> event_list_;
+  boost::intrusive::list<Listener, boost::intrusive::member_hook<Listener, ListHook, &Listener::event_hook>,
+                         boost::intrusive::constant_time_size<false>>
+      listener_events_;
+  Ring<TimeWaitEnd> time_wait_ends_;  // all last equally long: the first to come is the first to go
+  ControlQueue control_;
+  tcp::SendHalf::WorkCache send_cache_;
+  tcp::ReceiveHalf::WorkCache receive_cache_;
+  std::uint32_t port_turn_ = 0;
+};
+
+}  // namespace ff

@@ -1,0 +1,222 @@
+// The life of connections and TIME_WAIT entries inside the stack: when they are looked at, told of, turned into the
+// next form and let go.
+#include <cassert>
+
+#include "stack/impl.hpp"
+#include "tcp/time_wait.hpp"
+
+namespace ff {
+
+namespace {
+bool is_v4(const TxPacket& packet) noexcept { return packet.header_bytes[0] >> 4 == 4; }
+}  // namespace
+
+Socket& Stack::Impl::new_socket() {
+  Socket& socket = forms_.connections.create();
+  socket.timer.owner_kind = static_cast<std::uint8_t>(Form::Connection);
+  socket.timer.owner_index = socket.index;
+  return socket;
+}
+
+void Stack::Impl::enter_demux(Socket& socket) {
+  demux_.insert(socket.tcp.tuple(), {Form::Connection, socket.index});
+  socket.in_demux = true;
+}
+
+void Stack::Impl::settle(Socket& socket, Instant now) {
+  tcp::Connection& tcp = socket.tcp;
+  const TcpState state = tcp.state();
+  if (socket.counts_as_half_open && state != TcpState::SynReceived) handshake_over(socket, now);
+  if (state == TcpState::TimeWait && socket.in_demux) become_time_wait(socket, now);
+  if (state == TcpState::Closed && socket.in_demux) leave_demux(socket);
+
+  socket.events |= tcp.take_events();
+  if (!socket.in_demux) {
+    wheel_.cancel(socket.timer);
+    socket.transmit_hook.unlink();
+    // Nobody holds a handle and none can be had any more.
+    if (!socket.owned && !socket.waits_for_accept) return destroy(socket);
+  } else {
+    // Later deadlines need no new place in the wheel: it asks again when the old one comes.
+    const Instant deadline = tcp.first_deadline();
+    if (!socket.timer.armed() || deadline < socket.timer.deadline) wheel_.arm(socket.timer, deadline);
+    if (tcp.may_transmit() && !socket.transmit_hook.is_linked()) transmit_ring_.push_back(socket);
+  }
+  if (socket.owned && socket.events != 0 && !socket.event_hook.is_linked()) event_list_.push_back(socket);
+}
+
+// A Fast Open connection is half-open no more: the handshake is complete, or it ended.
+void Stack::Impl::handshake_over(Socket& socket, Instant now) noexcept {
+  socket.counts_as_half_open = false;
+  Listener& listener = listeners_[socket.listener];
+  --listener.fast_open_half_open;
+  // RFC 7413 §5.1: a RST must not free the place at once, or a flood of spoofed SYNs whose victims answer with RST
+  // would never fill the queue.
+  if (socket.tcp.reset_while_half_open()) listener.fast_open_reset_until.push_back(now + Listener::kResetHold);
+}
+
+void Stack::Impl::leave_demux(Socket& socket) noexcept {
+  demux_.erase(socket.tcp.tuple());
+  socket.in_demux = false;
+}
+
+void Stack::Impl::destroy(Socket& socket) noexcept {
+  assert(!socket.in_demux);
+  wheel_.cancel(socket.timer);
+  forms_.connections.destroy(socket.index);
+}
+
+void Stack::Impl::become_time_wait(Socket& socket, Instant now) {
+  const FourTuple tuple = socket.tcp.tuple();
+  leave_demux(socket);
+  if (forms_.time_waits.size() >= env_.settings.tcp_max_tw_buckets) {
+    env_.counters.add(Counter::TcpExt_TCPTimeWaitOverflow);
+    return;
+  }
+  env_.counters.add(Counter::TcpExt_TW);
+  tcp::TimeWait& entry = forms_.time_waits.create();
+  entry.begin(socket.tcp, now);
+  queue_end(entry);
+  demux_.insert(tuple, {Form::TimeWait, entry.index()});
+  if (socket.tcp.ack_due()) {
+    if (TxPacket* packet = control_.add()) {
+      entry.emit_ack(now, socket.tcp.path(), timestamp_offset(tuple), *packet);
+      env_.counters.add(Counter::Tcp_OutSegs);
+    }
+  }
+}
+
+void Stack::Impl::time_wait_arrives(Instant now, InterfaceId interface, std::uint32_t index, const FourTuple& tuple,
+                                    tcp::Segment& segment) {
+  tcp::TimeWait& entry = forms_.time_waits[index];
+  switch (entry.arrives(env_, segment)) {
+    case tcp::TimeWait::Outcome::Ignore:
+      return;
+    case tcp::TimeWait::Outcome::Remove:
+      return remove_time_wait(index);
+    case tcp::TimeWait::Outcome::SendAckRestart:
+      // Not for each of a flood of segments: the queue of ends would grow with it.
+      if (entry.ends_at() - now < tcp::kTimeWaitLength - std::chrono::seconds(1)) {
+        entry.restart(now);
+        queue_end(entry);
+      }
+      [[fallthrough]];
+    case tcp::TimeWait::Outcome::SendAck:
+      if (TxPacket* packet = control_.add()) {
+        entry.emit_ack(now, path_of(interface), timestamp_offset(tuple), *packet);
+        env_.counters.add(Counter::Tcp_OutSegs);
+      }
+      return;
+    case tcp::TimeWait::Outcome::NewConnection: {
+      // RFC 6191: the four-tuple is used again, if somebody listens still.
+      const Seq iss = entry.next_iss();
+      Listener* listener = find_listener(tuple.local);
+      if (listener == nullptr) return;
+      remove_time_wait(index);
+      return listener_arrives(now, interface, tuple, *listener, segment, iss);
+    }
+  }
+}
+
+void Stack::Impl::queue_end(const tcp::TimeWait& entry) {
+  time_wait_ends_.push_back({entry.index(), forms_.time_waits.generation(entry.index()), entry.ends_at()});
+}
+
+void Stack::Impl::remove_time_wait(std::uint32_t index) noexcept {
+  demux_.erase(forms_.time_waits[index].tuple());
+  forms_.time_waits.destroy(index);
+}
+
+void Stack::Impl::expire_time_waits(Instant now) {
+  while (!time_wait_ends_.empty() && time_wait_ends_.front().at <= now) {
+    const TimeWaitEnd first = time_wait_ends_.front();
+    time_wait_ends_.pop_front();
+    const tcp::TimeWait* entry = forms_.time_waits.find(first.index, first.generation);
+    // One that was restarted stands in the queue once more, further back.
+    if (entry != nullptr && entry->ends_at() <= now) remove_time_wait(first.index);
+  }
+}
+
+void Stack::Impl::handle_deadline(Instant now) {
+  while (TimerNode* node = wheel_.expire(now)) {
+    if (static_cast<Form>(node->owner_kind) == Form::Request) {
+      request_timeout(now, forms_.requests[node->owner_index]);
+      continue;
+    }
+    Socket& socket = forms_.connections[node->owner_index];
+    tcp::Context c = context(now);
+    socket.tcp.deadline(c);
+    settle(socket, now);
+  }
+  expire_time_waits(now);
+}
+
+Instant Stack::Impl::next_deadline() const {
+  const Instant timers = wheel_.next_deadline();
+  return time_wait_ends_.empty() ? timers : std::min(timers, time_wait_ends_.front().at);
+}
+
+bool Stack::Impl::poll_transmit(Instant now, TxPacket& packet) {
+  packet.clear();
+  if (control_.take(packet)) {
+    env_.counters.add(is_v4(packet) ? Counter::Ip_OutRequests : Counter::Ip6_OutRequests);
+    return true;
+  }
+  while (!transmit_ring_.empty()) {
+    Socket& socket = transmit_ring_.front();
+    transmit_ring_.pop_front();
+    tcp::Context c = context(now);
+    const bool sent = socket.tcp.transmit(c, packet);
+    // settle() puts it at the end of the ring again if it has more: each connection gets its turn.
+    if (!sent) {
+      const Instant deadline = socket.tcp.first_deadline();  // a persist timer may have been set
+      if (!socket.timer.armed() || deadline < socket.timer.deadline) wheel_.arm(socket.timer, deadline);
+      continue;
+    }
+    settle(socket, now);
+    env_.counters.add(is_v4(packet) ? Counter::Ip_OutRequests : Counter::Ip6_OutRequests);
+    return true;
+  }
+  return false;
+}
+
+std::optional<Event> Stack::Impl::poll_event() {
+  if (!listener_events_.empty()) {
+    Listener& listener = listener_events_.front();
+    listener_events_.pop_front();
+    Event event;
+    event.bits = event_bits::kAcceptable;
+    event.listener = {listener.index, listeners_.generation(listener.index)};
+    event.user_data = listener.options.user_data;
+    return event;
+  }
+  if (event_list_.empty()) return std::nullopt;
+  Socket& socket = event_list_.front();
+  event_list_.pop_front();
+  Event event;
+  event.bits = std::exchange(socket.events, std::uint8_t{0});
+  event.connection = {socket.index, forms_.connections.generation(socket.index)};
+  event.user_data = socket.user_data;
+  return event;
+}
+
+std::string Stack::Impl::check() const {
+  auto& forms = const_cast<Forms&>(forms_);
+  std::string wrong;
+  std::size_t in_demux = 0;
+  forms.connections.for_each([&](Socket& socket) {
+    in_demux += socket.in_demux ? 1 : 0;
+    if (!wrong.empty()) return;
+    if (std::string bad = socket.tcp.check(); !bad.empty()) wrong = socket.tcp.tuple().to_string() + ": " + bad;
+    const bool live = socket.in_demux && socket.tcp.first_deadline() != kNever;
+    if (live && (!socket.timer.armed() || socket.timer.deadline > socket.tcp.first_deadline()) &&
+        !socket.transmit_hook.is_linked())
+      wrong = socket.tcp.tuple().to_string() + ": the wheel does not know of its deadline";
+  });
+  if (!wrong.empty()) return wrong;
+  if (in_demux + forms.requests.size() + forms.time_waits.size() != demux_.size())
+    return "the demultiplexer holds a different number of four-tuples than there are";
+  return "";
+}
+
+}  // namespace ff

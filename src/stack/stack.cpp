@@ -1,0 +1,116 @@
+#include "firstflight/stack.hpp"
+
+#include "stack/impl.hpp"
+#include "tcp/fastopen/key_ring.hpp"
+
+namespace ff {
+
+std::string_view to_string(TcpState state) noexcept {
+  switch (state) {
+    case TcpState::Closed:
+      return "CLOSED";
+    case TcpState::Listen:
+      return "LISTEN";
+    case TcpState::SynSent:
+      return "SYN-SENT";
+    case TcpState::SynReceived:
+      return "SYN-RECEIVED";
+    case TcpState::Established:
+      return "ESTABLISHED";
+    case TcpState::FinWait1:
+      return "FIN-WAIT-1";
+    case TcpState::FinWait2:
+      return "FIN-WAIT-2";
+    case TcpState::CloseWait:
+      return "CLOSE-WAIT";
+    case TcpState::Closing:
+      return "CLOSING";
+    case TcpState::LastAck:
+      return "LAST-ACK";
+    case TcpState::TimeWait:
+      return "TIME-WAIT";
+  }
+  return "";
+}
+
+Stack::Stack(StackConfig config) : impl_(std::make_unique<Impl>(std::move(config))) {}
+Stack::~Stack() = default;
+Stack::Stack(Stack&&) noexcept = default;
+Stack& Stack::operator=(Stack&&) noexcept = default;
+
+void Stack::handle_packet(Instant now, InterfaceId interface, RxPacket packet) {
+  impl_->handle_packet(now, interface, std::move(packet));
+}
+void Stack::handle_deadline(Instant now) { impl_->handle_deadline(now); }
+
+Result<InterfaceId> Stack::add_interface(InterfaceConfig config) { return impl_->add_interface(std::move(config)); }
+std::expected<void, std::string> Stack::set_setting(std::string_view name, std::string_view value) {
+  return ff::set_setting(impl_->env_.settings, name, value);
+}
+
+Result<ListenerId> Stack::listen(const ListenOptions& options) { return impl_->listen(options); }
+Result<ConnectionId> Stack::accept(ListenerId listener) { return impl_->accept(listener); }
+Result<void> Stack::close(Instant now, ListenerId listener) { return impl_->close_listener(now, listener); }
+Result<ConnectionId> Stack::connect(Instant now, const ConnectOptions& options) { return impl_->connect(now, options); }
+
+Result<std::size_t> Stack::write(Instant now, ConnectionId connection, ByteSpan bytes) {
+  return impl_->with(now, connection, [&](tcp::Connection& tcp, tcp::Context& c) { return tcp.write(c, bytes); });
+}
+Result<void> Stack::write(Instant now, ConnectionId connection, Slice bytes) {
+  return impl_->with(now, connection,
+                     [&](tcp::Connection& tcp, tcp::Context& c) { return tcp.write(c, std::move(bytes)); });
+}
+Result<std::size_t> Stack::read(Instant now, ConnectionId connection, MutableByteSpan into) {
+  return impl_->with(now, connection, [&](tcp::Connection& tcp, tcp::Context& c) { return tcp.read(c, into); });
+}
+Result<Slice> Stack::read_slice(Instant now, ConnectionId connection, std::uint32_t max) {
+  return impl_->with(now, connection, [&](tcp::Connection& tcp, tcp::Context& c) { return tcp.read_slice(c, max); });
+}
+Result<void> Stack::shutdown_write(Instant now, ConnectionId connection) {
+  return impl_->with(now, connection, [&](tcp::Connection& tcp, tcp::Context& c) { return tcp.shutdown_write(c); });
+}
+Result<void> Stack::shutdown_read(Instant now, ConnectionId connection) {
+  return impl_->with(now, connection, [&](tcp::Connection& tcp, tcp::Context& c) { return tcp.shutdown_read(c); });
+}
+Result<void> Stack::close(Instant now, ConnectionId connection) { return impl_->close(now, connection, false); }
+Result<void> Stack::abort(Instant now, ConnectionId connection) { return impl_->close(now, connection, true); }
+
+Result<void> Stack::set_no_delay(Instant now, ConnectionId connection, bool on) {
+  return impl_->with(now, connection, [&](tcp::Connection& tcp, tcp::Context&) -> Result<void> {
+    tcp.set_no_delay(on);
+    return {};
+  });
+}
+Result<void> Stack::set_user_data(ConnectionId connection, std::uint64_t user_data) {
+  Socket* socket = impl_->find(connection);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  socket->user_data = user_data;
+  return {};
+}
+
+void Stack::set_fast_open_cache(const FastOpenCacheEntry& entry) { impl_->env_.fast_open_cache.set(entry); }
+void Stack::clear_fast_open_cache() { impl_->env_.fast_open_cache.clear(); }
+
+bool Stack::poll_transmit(Instant now, TxPacket& packet) { return impl_->poll_transmit(now, packet); }
+std::optional<Event> Stack::poll_event() { return impl_->poll_event(); }
+Instant Stack::next_deadline() const { return impl_->next_deadline(); }
+
+Result<ConnectionInfo> Stack::info(ConnectionId connection) const {
+  const Socket* socket = impl_->find(connection);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  return socket->tcp.info();
+}
+const Settings& Stack::settings() const noexcept { return impl_->env_.settings; }
+const Counters& Stack::counters() const noexcept { return impl_->env_.counters; }
+std::vector<FastOpenCacheEntry> Stack::fast_open_cache() const { return impl_->env_.fast_open_cache.entries(); }
+FastOpenKeys Stack::fast_open_keys() const { return impl_->fast_open_keys(); }
+FastOpenCookie Stack::fast_open_cookie(const IpAddress& client, const IpAddress& server) const {
+  return tcp::make_cookie(impl_->fast_open_keys().primary, client, server);
+}
+Stack::Population Stack::population() const noexcept {
+  return {impl_->forms_.connections.size(), impl_->forms_.requests.size(), impl_->forms_.time_waits.size(),
+          impl_->listeners_.size()};
+}
+std::string Stack::check() const { return impl_->check(); }
+
+}  // namespace ff

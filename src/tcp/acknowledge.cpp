@@ -1,0 +1,159 @@
+// What an acknowledgement means: RFC 9293 §3.10.7.4 "fifth", RFC 6298 (time-out), RFC 5681 and RFC 6582 (loss
+// recovery).
+#include <algorithm>
+#include <cassert>
+
+#include "tcp/connection.hpp"
+
+namespace ff::tcp {
+
+namespace {
+constexpr std::uint8_t kDupAckThreshold = 3;  // RFC 5681 §3.2
+}
+
+// RFC 5961 §5.2: acknowledgements of what was never sent, or of what lies further back than the window ever was, are
+// not the peer's.
+Connection::Verdict Connection::check_ack_number(Context& c, const Segment& segment) {
+  const bool too_new = after(segment.ack, snd_.max_sent());
+  const bool too_old = before(segment.ack, snd_.una() - snd_.max_window());
+  if (!too_new && !too_old) return Verdict::Continue;
+  c.env.counters.drop(DropReason::TcpBadAck);
+  challenge(c);
+  return Verdict::Done;
+}
+
+void Connection::acknowledged(Context& c, const Segment& segment) {
+  const bool pure = segment.payload.empty() && !segment.flags.syn() && !segment.flags.fin();
+  if (pure) c.env.counters.add(Counter::TcpExt_TCPPureAcks);
+  const bool handshake = state_ == TcpState::SynReceived;
+  const std::uint32_t window = segment.window.bytes(segment.flags.syn() ? WindowScale{} : snd_.scale());
+  const std::uint32_t flight_before = snd_.outstanding();
+
+  if (after(segment.ack, snd_.una())) {
+    const bool was_syn = handshake;
+    const SendHalf::Acknowledged acked = snd_.acknowledge(segment.ack, c.send_cache);
+    snd_.update_window(segment.seq, segment.ack, window);
+    probes_out_ = 0;
+    measure_rtt(c, segment, acked);
+    const std::uint32_t bytes = acked.length - (was_syn ? 1 : 0);
+    bytes_acked_ += bytes - (snd_.fin_acknowledged() && bytes > 0 ? 1 : 0);
+    retransmits_ = 0;
+    if (small_in_flight_ && at_or_before(small_end_, snd_.una())) small_in_flight_ = false;
+    if (bytes > 0) advance_recovery(c, bytes, flight_before);
+    restart_retransmit_timer(c);
+    if (write_refused_ && std::uint64_t{snd_.queued()} * 3 <= std::uint64_t{send_limit(c.env)} * 2) {
+      write_refused_ = false;
+      raise(event_bits::kWritable);
+    }
+    return;
+  }
+
+  const bool window_changed = snd_.update_window(segment.seq, segment.ack, window);
+  if (segment.ack == snd_.una()) probes_out_ = 0;
+  if (pure && is_duplicate_ack(segment, window_changed)) duplicate_ack(c);
+  if (snd_.window() > 0) timers_.cancel(TimerKind::Persist);
+}
+
+// RFC 5681 §2. One whose SACK block lies below the acknowledgement reports a duplicate (RFC 2883), no gap.
+bool Connection::is_duplicate_ack(const Segment& segment, bool window_changed) const noexcept {
+  if (segment.ack != snd_.una() || snd_.outstanding() == 0) return false;
+  const wire::SackBlocks& sack = segment.options.sack;
+  if (sack.count > 0) return sack.count > 1 || after(sack.blocks[0].end, segment.ack);
+  return !window_changed;
+}
+
+// RFC 6298 §2, RFC 7323 §4.1. What was sent more than once is measured by timestamps only (Karn's rule).
+void Connection::measure_rtt(Context& c, const Segment& segment, const SendHalf::Acknowledged& acked) {
+  if (!acked.retransmitted && acked.first_sent_at != kNever) {
+    rtt_.sample(c.now - acked.first_sent_at);
+    backoff_ = 0;
+    return;
+  }
+  if (!timestamps_ || !segment.options.timestamps || segment.options.timestamps->echo_reply.raw() == 0) return;
+  const std::int32_t ticks = timestamp_at(c.now, ts_offset_) - segment.options.timestamps->echo_reply;
+  if (ticks < 0) return;
+  rtt_.sample(std::chrono::milliseconds(std::max(ticks, 1)));
+  backoff_ = 0;
+}
+
+// New data was acknowledged: RFC 5681 §3.1, and RFC 6582 §3.2 steps 3 and 5 while recovering.
+void Connection::advance_recovery(Context& c, std::uint32_t bytes, std::uint32_t flight_before) {
+  const std::uint32_t mss = send_mss();
+  c.env.counters.add(Counter::TcpExt_TCPDelivered, (bytes + mss - 1) / mss);
+  switch (phase_) {
+    case Phase::Open: {
+      dup_acks_ = 0;
+      dup_bytes_ = 0;
+      const bool used = cwnd_limited_ || (cc_.in_slow_start() && cc_.cwnd() < 2 * flight_before);
+      cc_.acknowledged(bytes, mss, used);
+      break;
+    }
+    case Phase::Recovery:
+      if (at_or_after(snd_.una(), high_)) {
+        phase_ = Phase::Open;
+        dup_acks_ = 0;
+        dup_bytes_ = 0;
+        break;
+      }
+      // A partial acknowledgement: the segment behind the hole that was filled is missing, too. Of what was
+      // acknowledged, all but that hole had left the network before, and was counted by duplicate ACKs.
+      dup_bytes_ -= std::min(dup_bytes_, bytes > mss ? bytes - mss : 0);
+      snd_.mark_first_lost(mss);
+      c.env.counters.add(Counter::TcpExt_TCPFastRetrans);
+      break;
+    case Phase::Loss:
+      dup_acks_ = 0;
+      dup_bytes_ = 0;
+      cc_.acknowledged(bytes, mss, true);
+      if (at_or_after(snd_.una(), high_)) phase_ = Phase::Open;
+      break;
+  }
+}
+
+// RFC 5681 §3.2 and RFC 6582 §3.2 step 2.
+void Connection::duplicate_ack(Context& c) {
+  const std::uint32_t mss = send_mss();
+  if (dup_acks_ < UINT8_MAX) ++dup_acks_;
+  // It says that a segment has left the network, which makes room for another (limited transmit, RFC 3042, included).
+  const std::uint32_t in_network = snd_.outstanding() - snd_.lost();
+  if (phase_ != Phase::Loss) dup_bytes_ = std::min(dup_bytes_ + mss, in_network > mss ? in_network - mss : 0);
+  if (phase_ != Phase::Open || dup_acks_ != kDupAckThreshold) return;
+  // Duplicates of retransmissions would look the same: only what was sent after the last recovery began may start
+  // another.
+  if (before(snd_.una(), high_)) return;
+  phase_ = Phase::Recovery;
+  high_ = snd_.nxt();
+  cc_.loss_detected(snd_.outstanding(), mss);
+  snd_.mark_first_lost(mss);
+  c.env.counters.add(Counter::TcpExt_TCPRenoRecovery);
+  c.env.counters.add(Counter::TcpExt_TCPFastRetrans);
+}
+
+void Connection::acknowledged_fin(Context& c) {
+  switch (state_) {
+    case TcpState::FinWait1:
+      set_state(c, TcpState::FinWait2);
+      // Nobody waits for the peer's FIN any more: not for ever, then (Linux's tcp_fin_timeout).
+      if (orphaned_) timers_.arm(TimerKind::Close, c.now + std::chrono::seconds(c.env.settings.tcp_fin_timeout));
+      break;
+    case TcpState::Closing:
+      enter_time_wait(c);
+      break;
+    case TcpState::LastAck:
+      finish(c);
+      break;
+    default:
+      break;
+  }
+}
+
+// RFC 6298 §5.2 and §5.3.
+void Connection::restart_retransmit_timer(Context& c) {
+  if (snd_.outstanding() == 0) {
+    timers_.cancel(TimerKind::Retransmit);
+  } else {
+    timers_.arm(TimerKind::Retransmit, c.now + rto());
+  }
+}
+
+}  // namespace ff::tcp

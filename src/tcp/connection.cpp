@@ -1,0 +1,101 @@
+#include "tcp/connection.hpp"
+
+#include <cassert>
+
+namespace ff::tcp {
+
+using wire::TcpFlags;
+
+void Connection::set_state(Context& c, TcpState state) {
+  // Linux's CurrEstab: ESTABLISHED and CLOSE_WAIT.
+  const auto counts = [](TcpState s) { return s == TcpState::Established || s == TcpState::CloseWait; };
+  if (counts(state) && !counts(state_)) c.env.counters.add(Counter::Tcp_CurrEstab);
+  if (!counts(state) && counts(state_)) c.env.counters.subtract(Counter::Tcp_CurrEstab);
+  state_ = state;
+}
+
+void Connection::finish(Context& c, std::optional<Error> error) {
+  if (error == Error::ConnectionReset && (state_ == TcpState::Established || state_ == TcpState::CloseWait))
+    c.env.counters.add(Counter::Tcp_EstabResets);
+  set_state(c, TcpState::Closed);
+  error_ = error;
+  syn_due_ = ack_due_ = probe_due_ = false;
+  timers_.cancel_all();
+  snd_.discard(c.send_cache);
+  if (orphaned_) rcv_.discard_all(c.receive_cache);
+  raise(event_bits::kClosed | event_bits::kReadable);
+}
+
+void Connection::enter_time_wait(Context& c) {
+  set_state(c, TcpState::TimeWait);
+  timers_.cancel_all();
+  syn_due_ = probe_due_ = false;
+  raise(event_bits::kClosed);
+}
+
+void Connection::send_reset(Context& c) {
+  TxPacket* packet = c.env.outbox->add();
+  if (packet == nullptr) return;
+  SegmentToSend reset;
+  reset.seq = snd_.nxt();
+  reset.ack = rcv_.nxt();
+  reset.flags.bits = TcpFlags::kRst | TcpFlags::kAck;
+  if (timestamps_) reset.options.timestamps = wire::Timestamps{timestamp_at(c.now, ts_offset_), ts_recent_};
+  emit(tuple_, path_.delivery, reset, UINT32_MAX, *packet);
+  c.env.counters.add(Counter::Tcp_OutRsts);
+  c.env.counters.add(Counter::Tcp_OutSegs);
+}
+
+ConnectionInfo Connection::info() const {
+  ConnectionInfo info;
+  info.tuple = tuple_;
+  info.state = state_;
+  info.error = error_;
+  info.fast_open = fast_open_;
+  info.syn_data_bytes = syn_data_;
+  info.timestamps = timestamps_;
+  info.sack = sack_;
+  info.snd_wscale = snd_.scale().shift;
+  info.rcv_wscale = rcv_.scale().shift;
+  info.snd_mss = send_mss();
+  info.advmss = path_.mss(tuple_.local.address.is_v4());
+  info.rtt = rtt_.srtt();
+  info.rttvar = rtt_.rttvar();
+  info.rto = rto();
+  info.snd_cwnd = cc_.cwnd();
+  info.snd_ssthresh = cc_.ssthresh();
+  info.snd_wnd = snd_.window();
+  info.rcv_wnd = rcv_.window();
+  info.unacked = snd_.outstanding();
+  info.notsent = snd_.unsent();
+  info.unread = rcv_.unread();
+  info.bytes_sent = bytes_sent_;
+  info.bytes_acked = bytes_acked_;
+  info.bytes_received = rcv_.bytes_received();
+  info.bytes_retrans = bytes_retrans_;
+  info.total_retrans = total_retrans_;
+  info.retransmits = retransmits_;
+  return info;
+}
+
+std::string Connection::check() const {
+  if (state_ == TcpState::Closed) return timers_.first() == kNever ? "" : "a closed connection has a timer";
+  if (std::string wrong = snd_.check(); !wrong.empty()) return wrong;
+  if (std::string wrong = rcv_.check(); state_ != TcpState::SynSent && !wrong.empty()) return wrong;
+  if (state_ == TcpState::TimeWait) return "";
+  // Whatever waits for the peer must be woken by a timer should the peer stay silent.
+  const bool waits = snd_.outstanding() > 0;
+  if (waits && !timers_.armed(TimerKind::Retransmit) && !syn_due_ && snd_.lost() == 0)
+    return "bytes are in flight but no retransmission timer runs";
+  if (dup_bytes_ > snd_.outstanding()) return "more bytes have left the network than were sent";
+  if (snd_.fin_acknowledged() &&
+      (state_ == TcpState::FinWait1 || state_ == TcpState::LastAck || state_ == TcpState::Closing))
+    return "the FIN is acknowledged but the state did not follow";
+  if (state_ == TcpState::FinWait2 && orphaned_ && !timers_.armed(TimerKind::Close))
+    return "an orphan in FIN_WAIT_2 has no end";
+  if ((state_ == TcpState::CloseWait || state_ == TcpState::LastAck || state_ == TcpState::Closing) && !peer_fin_)
+    return "the state says that the peer has closed, but it has not";
+  return "";
+}
+
+}  // namespace ff::tcp

@@ -1,0 +1,272 @@
+// A TCP connection from its first SYN until it is closed or becomes a TIME_WAIT entry: RFC 9293's "Transmission Control
+// Block", without the states LISTEN and TIME_WAIT, which have types of their own.
+//
+// Its code follows the RFC's headings, one file each: open.cpp (§3.10.1 OPEN, §3.10.7.3 SYN-SENT), arrives.cpp
+// (§3.10.7.4, otherwise), acknowledge.cpp (its fifth step, and what an acknowledgement means for recovery),
+// user_calls.cpp (§3.10.2 to §3.10.6), transmit.cpp (what to send now), deadlines.cpp (§3.10.8), icmp.cpp.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "firstflight/stack.hpp"
+#include "tcp/cc/reno.hpp"
+#include "tcp/delayed_ack.hpp"
+#include "tcp/environment.hpp"
+#include "tcp/fastopen/client_cache.hpp"
+#include "tcp/handshake.hpp"
+#include "tcp/receive_half.hpp"
+#include "tcp/rtt.hpp"
+#include "tcp/segment.hpp"
+#include "tcp/send_half.hpp"
+#include "tcp/timers.hpp"
+#include "wire/icmp.hpp"
+
+namespace ff::tcp {
+
+// The stack's part of a connection: settings, counters, caches, and the time.
+struct Context {
+  Environment& env;
+  SendHalf::WorkCache& send_cache;
+  ReceiveHalf::WorkCache& receive_cache;
+  Instant now;
+};
+
+// How a connection begins whose SYN came in.
+struct PassiveOpen {
+  FourTuple tuple;
+  Path path;
+  Agreed agreed;
+  Seq iss;
+  Seq irs;
+  std::uint32_t ts_offset = 0;
+  Instant syn_ack_sent_at{};
+  bool syn_ack_retransmitted = false;
+};
+
+// How a connection begins that we start.
+struct ActiveOpen {
+  FourTuple tuple;
+  Path path;
+  Seq iss;
+  std::uint32_t ts_offset = 0;
+  bool no_delay = false;
+  FastOpenMode fast_open = FastOpenMode::Off;
+  ClientPlan plan;
+};
+
+class Connection {
+ public:
+  // ---- beginnings (open.cpp) ----
+  void open(Context& c, const ActiveOpen& how, Slice data);
+  // A request's SYN-ACK was acknowledged by `segment`.
+  void establish(Context& c, const PassiveOpen& how, Segment& segment);
+  // A SYN with a valid Fast Open cookie: SYN_RECEIVED, with the data in it readable (RFC 7413 §4.2.2).
+  // `grant`: a cookie for the SYN-ACK.
+  void establish_fast_open(Context& c, const PassiveOpen& how, Segment& syn,
+                           const std::optional<wire::FastOpenOption>& grant);
+
+  // ---- segment arrives (arrives.cpp, open.cpp) ----
+  void arrives(Context& c, Segment& segment);
+  // An ICMP error about a segment of ours that began at `seq` (icmp.cpp).
+  void icmp_error(Context& c, wire::IcmpKind kind, std::uint16_t mtu, Seq seq);
+
+  // ---- time passes (deadlines.cpp) ----
+  void deadline(Context& c);
+  [[nodiscard]] Instant first_deadline() const noexcept { return timers_.first(); }
+
+  // ---- user calls (user_calls.cpp) ----
+  Result<std::size_t> write(Context& c, ByteSpan bytes);
+  Result<void> write(Context& c, Slice bytes);
+  Result<std::size_t> read(Context& c, MutableByteSpan into);
+  Result<Slice> read_slice(Context& c, std::uint32_t max);
+  Result<void> shutdown_write(Context& c);
+  Result<void> shutdown_read(Context& c);
+  void close(Context& c);
+  void abort(Context& c);
+  void set_no_delay(bool on) noexcept { no_delay_ = on; }
+
+  // ---- transmit (transmit.cpp) ----
+  // Something might be sent now.
+  [[nodiscard]] bool may_transmit() const noexcept;
+  bool transmit(Context& c, TxPacket& packet);
+
+  // ---- getters (connection.cpp) ----
+  [[nodiscard]] TcpState state() const noexcept { return state_; }
+  [[nodiscard]] const FourTuple& tuple() const noexcept { return tuple_; }
+  [[nodiscard]] bool half_open_fast_open() const noexcept {
+    return fast_open_child_ && state_ == TcpState::SynReceived;
+  }
+  [[nodiscard]] bool ack_due() const noexcept { return ack_due_; }
+  [[nodiscard]] const Path& path() const noexcept { return path_; }
+  [[nodiscard]] Seq snd_nxt() const noexcept { return snd_.nxt(); }
+  [[nodiscard]] const ReceiveHalf& receive_half() const noexcept { return rcv_; }
+  [[nodiscard]] bool timestamps() const noexcept { return timestamps_; }
+  [[nodiscard]] Timestamp ts_recent() const noexcept { return ts_recent_; }
+  [[nodiscard]] std::uint32_t ts_offset() const noexcept { return ts_offset_; }
+  // The window as a TIME_WAIT entry goes on telling it.
+  [[nodiscard]] WireWindow last_window() const noexcept { return last_window_; }
+  [[nodiscard]] ConnectionInfo info() const;
+  // Event bits that came up since the last call.
+  std::uint8_t take_events() noexcept { return std::exchange(events_, std::uint8_t{0}); }
+  [[nodiscard]] std::string check() const;
+  // The peer reset a half-open Fast Open connection: RFC 7413 §5.1 wants its place in the queue kept for a while.
+  [[nodiscard]] bool reset_while_half_open() const noexcept { return reset_while_half_open_; }
+  void set_fast_open_outcome(FastOpenOutcome outcome) noexcept { fast_open_ = outcome; }
+
+ private:
+  enum class Verdict : std::uint8_t { Continue, Done };
+  enum class Phase : std::uint8_t { Open, Recovery, Loss };  // RFC 5681's states of the sender
+
+  // open.cpp
+  void begin(const FourTuple& tuple, const Path& path, Seq iss, std::uint32_t ts_offset);
+  void begin_passive(Context& c, const PassiveOpen& how);
+  void agree(Context& c, const Agreed& agreed);
+  void become_established(Context& c);
+  void arrives_in_syn_sent(Context& c, Segment& segment);
+  Verdict check_ack_in_syn_sent(Context& c, const Segment& segment);
+  void connected_by_syn_ack(Context& c, Segment& segment);
+  void simultaneous_open(Context& c, const Segment& segment);
+  void fast_open_answered(Context& c, const Segment& segment);
+  [[nodiscard]] std::uint32_t syn_data_length() const noexcept;
+
+  // arrives.cpp: the steps of RFC 9293 §3.10.7.4, in order.
+  Verdict check_sequence(Context& c, Segment& segment);
+  Verdict check_paws(Context& c, const Segment& segment);
+  Verdict check_reset(Context& c, const Segment& segment);
+  Verdict check_syn(Context& c, const Segment& segment);
+  Verdict check_ack(Context& c, const Segment& segment);
+  void process_text(Context& c, Segment& segment);
+  void process_fin(Context& c);
+  void update_ts_recent(const Segment& segment) noexcept;
+  void ack_at_once(Context& c) noexcept;
+  void acknowledge_text(Context& c, const Segment& segment, const ReceiveHalf::Received& received);
+  void challenge(Context& c);
+  void answer_unacceptable(Context& c, const Segment& segment);
+  [[nodiscard]] bool may_answer_bare_segment(Context& c) noexcept;
+
+  // acknowledge.cpp
+  Verdict check_ack_number(Context& c, const Segment& segment);
+  void acknowledged(Context& c, const Segment& segment);
+  void measure_rtt(Context& c, const Segment& segment, const SendHalf::Acknowledged& acked);
+  void duplicate_ack(Context& c);
+  void advance_recovery(Context& c, std::uint32_t bytes, std::uint32_t flight_before);
+  void acknowledged_fin(Context& c);
+  void restart_retransmit_timer(Context& c);
+  [[nodiscard]] bool is_duplicate_ack(const Segment& segment, bool window_changed) const noexcept;
+
+  // deadlines.cpp
+  void retransmission_timeout(Context& c);
+  void syn_timeout(Context& c);
+  void syn_ack_timeout(Context& c);
+  void persist_timeout(Context& c);
+  [[nodiscard]] bool given_up(const Context& c) const noexcept;
+
+  // transmit.cpp
+  bool transmit_syn(Context& c, TxPacket& packet);
+  bool transmit_lost(Context& c, TxPacket& packet);
+  bool transmit_new(Context& c, TxPacket& packet);
+  bool transmit_probe(Context& c, TxPacket& packet);
+  bool transmit_ack(Context& c, TxPacket& packet);
+  void emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket& packet);
+  void ack_went_out() noexcept;
+  [[nodiscard]] std::uint32_t congestion_room() const noexcept;
+  [[nodiscard]] std::uint32_t sendable_length(std::uint32_t window) noexcept;
+  [[nodiscard]] bool nagle_holds(std::uint32_t tail) const noexcept;
+  [[nodiscard]] std::uint32_t send_mss() const noexcept;
+  [[nodiscard]] std::uint32_t max_payload() const noexcept;
+  [[nodiscard]] wire::TcpOptions segment_options(const Context& c, bool with_sack) noexcept;
+
+  // user_calls.cpp, connection.cpp
+  [[nodiscard]] std::uint32_t send_limit(const Environment& env) const noexcept;
+  [[nodiscard]] std::optional<Error> take_error() noexcept;
+  Result<void> may_write() noexcept;
+  void after_read(Context& c, std::uint32_t bytes);
+  void set_state(Context& c, TcpState state);
+  // The connection is over. With an error: what the application is told.
+  void finish(Context& c, std::optional<Error> error = std::nullopt);
+  void send_reset(Context& c);
+  void enter_time_wait(Context& c);
+  void raise(std::uint8_t bits) noexcept { events_ |= bits; }
+  [[nodiscard]] Duration rto() const noexcept { return backed_off(rtt_.rto(), backoff_); }
+  [[nodiscard]] std::uint32_t pipe() const noexcept;
+  [[nodiscard]] bool synchronized() const noexcept { return state_ >= TcpState::Established; }
+  [[nodiscard]] bool may_send_data() const noexcept {
+    return state_ == TcpState::Established || state_ == TcpState::CloseWait || state_ == TcpState::FinWait1 ||
+           state_ == TcpState::Closing || state_ == TcpState::LastAck || half_open_fast_open();
+  }
+  void set_path_mtu(std::uint16_t mtu);
+
+  FourTuple tuple_;
+  Path path_;
+  TcpState state_ = TcpState::Closed;
+  std::uint8_t events_ = 0;
+  std::optional<Error> error_;
+
+  SendHalf snd_;
+  ReceiveHalf rcv_;
+  RttEstimator rtt_;
+  Timers timers_;
+  DelayedAck delayed_ack_;
+  Reno cc_;
+
+  // Timestamps (RFC 7323)
+  std::uint32_t ts_offset_ = 0;
+  Timestamp ts_recent_;
+  Instant ts_recent_at_{};
+  Seq last_ack_sent_;
+
+  // What is due to be sent
+  bool syn_due_ : 1 = false;  // SYN in SYN_SENT, SYN-ACK in SYN_RECEIVED
+  bool ack_due_ : 1 = false;
+  bool probe_due_ : 1 = false;
+  // What the two sides agreed on
+  bool timestamps_ : 1 = false;
+  bool sack_ : 1 = false;
+  bool window_scaling_ : 1 = false;
+  // What the application did
+  bool no_delay_ : 1 = false;
+  bool orphaned_ : 1 = false;       // close() was called
+  bool read_shut_ : 1 = false;      // SHUT_RD
+  bool write_refused_ : 1 = false;  // a write found no room: say when there is some
+  bool syn_waits_for_write_ : 1 = false;
+  // What happened
+  bool peer_fin_ : 1 = false;  // the peer's FIN was reached
+  bool established_once_ : 1 = false;
+  bool error_told_ : 1 = false;
+  bool cwnd_limited_ : 1 = false;     // sending stopped for lack of congestion window
+  bool fast_open_child_ : 1 = false;  // began by a SYN with a valid cookie
+  bool reset_while_half_open_ : 1 = false;
+  bool syn_retransmitted_ : 1 = false;
+  bool small_in_flight_ : 1 = false;  // Minshall: a segment under the MSS is not acknowledged: small_end_ says which
+
+  Phase phase_ = Phase::Open;
+  std::uint8_t dup_acks_ = 0;
+  std::uint8_t backoff_ = 0;      // doublings of the RTO since the last round-trip time was measured
+  std::uint8_t retransmits_ = 0;  // consecutive time-outs
+  std::uint8_t probes_out_ = 0;   // window probes without an answer
+  std::uint8_t extra_acks_ = 0;   // duplicate ACKs still to send, one for each segment ahead of a gap
+  FastOpenOutcome fast_open_ = FastOpenOutcome::NotTried;
+  WireWindow last_window_;
+  std::uint16_t peer_mss_ = kDefaultMss;
+  std::uint16_t rcv_mss_ = kDefaultMss;  // the size of segments that come, as far as seen
+  std::uint32_t dup_bytes_ = 0;          // bytes that duplicate ACKs say have left the network (RFC 5681 §3.2)
+  Seq high_;                             // recovery ends when this is acknowledged (RFC 6582 "recover")
+  Seq small_end_;
+  Instant timeouts_began_{};  // when the segment that timed out first was sent
+  Instant last_sent_{};
+  Instant answered_at_{};  // when a segment that may be forged, or was unacceptable, last got an ACK
+  Instant syn_sent_at_{};
+  Seq ack_edge_;                           // RCV.NXT when we last acknowledged: how much is unacknowledged
+  wire::FastOpenOption fast_open_option_;  // to put into the SYN or SYN-ACK
+  bool has_fast_open_option_ = false;
+  std::uint32_t syn_data_ = 0;  // bytes that rode in the SYN
+
+  std::uint64_t bytes_sent_ = 0;
+  std::uint64_t bytes_acked_ = 0;
+  std::uint64_t bytes_retrans_ = 0;
+  std::uint32_t total_retrans_ = 0;
+};
+
+}  // namespace ff::tcp

@@ -1,0 +1,109 @@
+// RFC 9293 §3.10.8: what happens when a timer of a connection runs out.
+#include <algorithm>
+#include <bit>
+#include <cassert>
+
+#include "tcp/connection.hpp"
+
+namespace ff::tcp {
+
+void Connection::deadline(Context& c) {
+  if (timers_.take(TimerKind::DelayedAck, c.now)) {
+    c.env.counters.add(Counter::TcpExt_DelayedACKs);
+    // The peer sends too little to wait for: as Linux, be less patient from now on.
+    delayed_ack_.leave_interactive();
+    ack_due_ = true;
+  }
+  if (timers_.take(TimerKind::Close, c.now)) {
+    c.env.counters.add(Counter::TcpExt_TCPTimeouts);
+    return finish(c, Error::TimedOut);
+  }
+  if (timers_.take(TimerKind::Persist, c.now)) persist_timeout(c);
+  if (state_ == TcpState::Closed || !timers_.take(TimerKind::Retransmit, c.now)) return;
+  switch (state_) {
+    case TcpState::SynSent:
+      return syn_timeout(c);
+    case TcpState::SynReceived:
+      return syn_ack_timeout(c);
+    default:
+      return retransmission_timeout(c);
+  }
+}
+
+void Connection::syn_timeout(Context& c) {
+  c.env.counters.add(Counter::TcpExt_TCPTimeouts);
+  if (retransmits_ >= c.env.settings.tcp_syn_retries) {
+    c.env.counters.add(Counter::Tcp_AttemptFails);
+    return finish(c, error_.value_or(Error::TimedOut));
+  }
+  ++retransmits_;
+  ++backoff_;
+  syn_due_ = true;
+}
+
+// A half-open Fast Open connection repeats its SYN-ACK, not the data behind it; once more than an ordinary request, as
+// Linux.
+void Connection::syn_ack_timeout(Context& c) {
+  c.env.counters.add(Counter::TcpExt_TCPTimeouts);
+  const std::uint32_t most = c.env.settings.tcp_synack_retries + (fast_open_child_ ? 1 : 0);
+  if (retransmits_ >= most) {
+    c.env.counters.add(Counter::Tcp_AttemptFails);
+    return finish(c, Error::TimedOut);
+  }
+  ++retransmits_;
+  ++backoff_;
+  syn_due_ = true;
+}
+
+// RFC 6298 §5.4 to §5.7, RFC 5681 §3.1.
+void Connection::retransmission_timeout(Context& c) {
+  c.env.counters.add(Counter::TcpExt_TCPTimeouts);
+  if (retransmits_ == 0) timeouts_began_ = snd_.first_sent_at().value_or(c.now);
+  if (given_up(c)) {
+    c.env.counters.add(Counter::TcpExt_TCPAbortOnTimeout);
+    return finish(c, error_.value_or(Error::TimedOut));
+  }
+  const bool first = phase_ != Phase::Loss || !before(snd_.una(), high_);
+  cc_.timed_out(snd_.outstanding(), send_mss(), first && retransmits_ == 0);
+  phase_ = Phase::Loss;
+  high_ = snd_.nxt();
+  dup_acks_ = 0;
+  dup_bytes_ = 0;
+  snd_.mark_all_lost();
+  if (retransmits_ < UINT8_MAX) ++retransmits_;
+  if (backoff_ < UINT8_MAX) ++backoff_;
+  timers_.arm(TimerKind::Retransmit, c.now + rto());
+}
+
+// tcp_retries2 names a time: that in which so many time-outs, from the smallest RTO on, would run out (RFC 9293 §3.8.3
+// R2).
+bool Connection::given_up(const Context& c) const noexcept {
+  const Settings& settings = c.env.settings;
+  std::uint32_t retries = settings.tcp_retries2;
+  if (orphaned_) retries = settings.tcp_orphan_retries == 0 ? 8 : settings.tcp_orphan_retries;
+  const auto doublings = static_cast<std::uint32_t>(std::bit_width(static_cast<std::uint64_t>(kMaxRto / kMinRto)) - 1);
+  Duration limit;
+  if (retries <= doublings) {
+    limit = kMinRto * ((std::int64_t{2} << retries) - 1);
+  } else {
+    limit = kMinRto * ((std::int64_t{2} << doublings) - 1) + kMaxRto * (retries - doublings);
+  }
+  return retransmits_ > 0 && c.now - timeouts_began_ >= limit;
+}
+
+// RFC 9293 §3.8.6.1: never given up while the peer answers.
+void Connection::persist_timeout(Context& c) {
+  if (snd_.outstanding() > 0 || (snd_.unsent() == 0 && !snd_.fin_unsent())) return;
+  const Settings& settings = c.env.settings;
+  std::uint32_t most = settings.tcp_retries2;
+  if (orphaned_) most = settings.tcp_orphan_retries == 0 ? 8 : settings.tcp_orphan_retries;
+  if (probes_out_ >= most) {
+    c.env.counters.add(Counter::TcpExt_TCPAbortOnTimeout);
+    return finish(c, error_.value_or(Error::TimedOut));
+  }
+  ++probes_out_;
+  probe_due_ = true;
+  timers_.arm(TimerKind::Persist, c.now + backed_off(rtt_.rto(), probes_out_));
+}
+
+}  // namespace ff::tcp

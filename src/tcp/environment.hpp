@@ -1,0 +1,51 @@
+// What a connection may use of the stack that it belongs to.
+#pragma once
+
+#include "base/siphash.hpp"
+#include "firstflight/address.hpp"
+#include "firstflight/bytes.hpp"
+#include "firstflight/counters.hpp"
+#include "firstflight/packet.hpp"
+#include "firstflight/settings.hpp"
+#include "firstflight/time.hpp"
+#include "tcp/fastopen/client_cache.hpp"
+
+namespace ff::tcp {
+
+// Packets that belong to no connection any more, or not yet: resets, and the answers of requests and TIME_WAIT entries.
+class Outbox {
+ public:
+  // A cleared packet to fill in; null when the bound is reached (which is counted).
+  virtual TxPacket* add() = 0;
+
+ protected:
+  ~Outbox() = default;
+};
+
+// At most `limit` challenge ACKs each second for the stack as a whole (RFC 5961 §7).
+class ChallengeAckLimit {
+ public:
+  bool allow(Instant now, std::uint32_t limit) noexcept {
+    if (now - second_began_ >= std::chrono::seconds(1)) {
+      second_began_ = now;
+      sent_ = 0;
+    }
+    return sent_++ < limit;
+  }
+
+ private:
+  Instant second_began_{};
+  std::uint32_t sent_ = 0;
+};
+
+struct Environment {
+  Settings settings;
+  Counters counters;
+  SlabPool small_slabs{4096, 256};  // for what the application writes, and tiny payloads that arrive
+  SipHashKey timestamp_key;
+  ClientCache fast_open_cache;
+  ChallengeAckLimit challenge_acks;
+  Outbox* outbox = nullptr;
+};
+
+}  // namespace ff::tcp

@@ -1,0 +1,53 @@
+#include "tcp/fastopen/server_policy.hpp"
+
+#include "tcp/fastopen/key_ring.hpp"
+
+namespace ff::tcp {
+
+ServerPlan plan_server(const ServerSide& side, const Settings& settings, Counters& counters, const FourTuple& tuple,
+                       const Segment& syn) noexcept {
+  ServerPlan plan;
+  const std::optional<wire::FastOpenOption>& option = syn.options.fast_open;
+  const bool asks = option && option->cookie.size == 0;
+  if (asks) counters.add(Counter::TcpExt_TCPFastOpenCookieReqd);
+  if (!option && syn.payload.empty()) return plan;
+
+  const bool server_on = (settings.tcp_fastopen & fast_open_bits::kServer) != 0;
+  if (!server_on || !side.enabled) {
+    plan.outcome = server_on ? FastOpenOutcome::NotEnabled : FastOpenOutcome::Disabled;
+    return plan;
+  }
+  if (!side.has_room) {
+    counters.add(Counter::TcpExt_TCPFastOpenListenOverflow);
+    plan.outcome = FastOpenOutcome::ListenerFull;
+    return plan;
+  }
+  if (option) plan.experimental = option->experimental;
+
+  if ((settings.tcp_fastopen & fast_open_bits::kServerNoCookie) != 0) {
+    plan.accept_data = true;
+  } else if (asks) {
+    plan.grant = make_cookie(side.keys.primary, tuple.remote.address, tuple.local.address);
+    plan.outcome = FastOpenOutcome::NoCookieYet;
+    return plan;
+  } else if (option) {
+    const CookieMatch match = check_cookie(side.keys, option->cookie, tuple.remote.address, tuple.local.address);
+    if (match != CookieMatch::Primary) {
+      plan.grant = make_cookie(side.keys.primary, tuple.remote.address, tuple.local.address);
+    }
+    if (match == CookieMatch::None) {
+      counters.add(Counter::TcpExt_TCPFastOpenPassiveFail);
+      plan.outcome = FastOpenOutcome::CookieRefused;
+      return plan;
+    }
+    if (match == CookieMatch::Backup) counters.add(Counter::TcpExt_TCPFastOpenPassiveAltKey);
+    plan.accept_data = true;
+  }
+  if (plan.accept_data) {
+    counters.add(Counter::TcpExt_TCPFastOpenPassive);
+    plan.outcome = FastOpenOutcome::Accepted;
+  }
+  return plan;
+}
+
+}  // namespace ff::tcp

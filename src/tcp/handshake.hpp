@@ -1,0 +1,78 @@
+// What the two SYNs of a connection settle.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+
+#include "base/seq.hpp"
+#include "base/units.hpp"
+#include "firstflight/address.hpp"
+#include "firstflight/settings.hpp"
+#include "tcp/emit.hpp"
+#include "wire/tcp_options.hpp"
+
+namespace ff::tcp {
+
+// IP and TCP header without options.
+inline std::uint32_t header_overhead(bool v4) noexcept {
+  return static_cast<std::uint32_t>((v4 ? wire::kIpv4HeaderSize : wire::kIpv6HeaderSize) + wire::kTcpHeaderSize);
+}
+// RFC 9293 §3.7.1: what a peer without the option can take.
+inline constexpr std::uint16_t kDefaultMss = 536;
+inline constexpr std::uint16_t kDefaultMssV6 = 1220;
+// Linux's tcp_min_snd_mss: a peer that asks for less would have us send headers only.
+inline constexpr std::uint16_t kMinSendMss = 48;
+// NOP, NOP and the timestamps option.
+inline constexpr std::uint32_t kTimestampsSize = 12;
+
+// The path that a connection takes, as the network layer sees it.
+struct Path {
+  Delivery delivery;
+  std::uint16_t mtu = 0;
+  std::uint32_t max_super_segment = 0;  // IP header included
+
+  [[nodiscard]] std::uint16_t mss(bool v4) const noexcept {
+    return static_cast<std::uint16_t>(mtu - header_overhead(v4));
+  }
+};
+
+// What our SYN offers, or would offer.
+struct Offer {
+  bool timestamps = false;
+  bool sack = false;
+  bool window_scaling = false;
+
+  static Offer of(const Settings& settings) noexcept {
+    return {settings.tcp_timestamps, settings.tcp_sack, settings.tcp_window_scaling};
+  }
+};
+
+// What both sides agreed on, and what the peer's SYN said.
+struct Agreed {
+  std::uint16_t peer_mss = kDefaultMss;
+  bool timestamps = false;
+  bool sack = false;
+  bool window_scaling = false;
+  WindowScale snd_scale;  // the peer's
+  Timestamp ts_recent;
+
+  static Agreed of(const Offer& offer, const wire::TcpOptions& peer, bool v4) noexcept {
+    Agreed agreed;
+    agreed.peer_mss = std::max(peer.mss.value_or(v4 ? kDefaultMss : kDefaultMssV6), kMinSendMss);
+    agreed.timestamps = offer.timestamps && peer.timestamps.has_value();
+    agreed.sack = offer.sack && peer.sack_permitted;
+    agreed.window_scaling = offer.window_scaling && peer.window_scale.has_value();
+    if (agreed.window_scaling) agreed.snd_scale = *peer.window_scale;
+    if (peer.timestamps) agreed.ts_recent = peer.timestamps->value;
+    return agreed;
+  }
+};
+
+// The clock of RFC 7323 §5.4: a millisecond a tick, from a place that differs for each pair of hosts.
+inline Timestamp timestamp_at(Instant now, std::uint32_t offset) noexcept {
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count();
+  return Timestamp(static_cast<std::uint32_t>(ms) + offset);
+}
+
+}  // namespace ff::tcp

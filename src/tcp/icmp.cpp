@@ -1,0 +1,71 @@
+// ICMP errors about a connection (RFC 9293 §3.9.2.2, RFC 5927).
+#include <algorithm>
+
+#include "tcp/connection.hpp"
+
+namespace ff::tcp {
+
+namespace {
+
+std::optional<Error> error_of(wire::IcmpKind kind) noexcept {
+  switch (kind) {
+    case wire::IcmpKind::NetworkUnreachable:
+      return Error::NetworkUnreachable;
+    case wire::IcmpKind::HostUnreachable:
+    case wire::IcmpKind::TimeExceeded:
+      return Error::HostUnreachable;
+    case wire::IcmpKind::ProtocolUnreachable:
+    case wire::IcmpKind::ParameterProblem:
+      return Error::ProtocolError;
+    case wire::IcmpKind::PortUnreachable:
+      return Error::ConnectionRefused;
+    case wire::IcmpKind::AdministrativelyProhibited:
+      return Error::PermissionDenied;
+    default:
+      return std::nullopt;
+  }
+}
+
+// Below this no path is believed to go: forged errors would make us send tiny segments (Linux's min_pmtu; RFC 8200 §5).
+constexpr std::uint16_t kMinPathMtuV4 = 552;
+constexpr std::uint16_t kMinPathMtuV6 = 1280;
+
+}  // namespace
+
+void Connection::icmp_error(Context& c, wire::IcmpKind kind, std::uint16_t mtu, Seq seq) {
+  // RFC 5927 §4.1: only about bytes in flight.
+  if (at_or_before(snd_.max_sent(), seq) || before(seq, snd_.una())) {
+    c.env.counters.add(Counter::TcpExt_OutOfWindowIcmps);
+    return c.env.counters.drop(DropReason::IcmpSequence);
+  }
+  if (kind == wire::IcmpKind::PacketTooBig) return set_path_mtu(mtu);
+  const auto error = error_of(kind);
+  if (!error) return;
+  // Where a handshake is under way the error ends it; later it may be passing, and is what a time-out will tell
+  // (RFC 1122 §4.2.3.9, RFC 5461). A half-open Fast Open connection is established in the application's eyes.
+  if (state_ == TcpState::SynSent || (state_ == TcpState::SynReceived && !fast_open_child_)) {
+    c.env.counters.add(Counter::Tcp_AttemptFails);
+    return finish(c, error);
+  }
+  error_ = error;
+}
+
+// RFC 1191 §6.5, RFC 8201 §5.2.
+void Connection::set_path_mtu(std::uint16_t mtu) {
+  const bool v4 = tuple_.local.address.is_v4();
+  const std::uint16_t clamped = std::max(mtu, v4 ? kMinPathMtuV4 : kMinPathMtuV6);
+  if (clamped >= path_.mtu) return;
+  path_.mtu = clamped;
+  if (path_.max_super_segment < clamped) path_.max_super_segment = clamped;
+  if (state_ == TcpState::SynSent) {
+    // It was the data in the SYN: the bare SYN goes at once, the data after the handshake.
+    if (syn_data_ > 0 && !syn_waits_for_write_) syn_due_ = true;
+    return;
+  }
+  cc_.mss_changed(send_mss());
+  dup_bytes_ = 0;
+  // Not congestion: what was too big goes again in smaller pieces, the window unchanged.
+  if (snd_.outstanding() > 0 && state_ != TcpState::SynReceived) snd_.mark_all_lost();
+}
+
+}  // namespace ff::tcp

@@ -1,0 +1,249 @@
+// Beginnings of a connection: RFC 9293 §3.10.1 (OPEN) and §3.10.7.3 (segment arrives in SYN-SENT); RFC 7413 §4.2.
+#include <cassert>
+
+#include "tcp/connection.hpp"
+
+namespace ff::tcp {
+
+using wire::TcpFlags;
+
+void Connection::begin(const FourTuple& tuple, const Path& path, Seq iss, std::uint32_t ts_offset) {
+  tuple_ = tuple;
+  path_ = path;
+  ts_offset_ = ts_offset;
+  snd_.start(iss);
+  high_ = small_end_ = iss;
+}
+
+void Connection::open(Context& c, const ActiveOpen& how, Slice data) {
+  begin(how.tuple, how.path, how.iss, how.ts_offset);
+  no_delay_ = how.no_delay;
+  fast_open_ = how.plan.outcome;
+  if (how.plan.option) {
+    fast_open_option_ = *how.plan.option;
+    has_fast_open_option_ = true;
+  }
+  // Until the SYN-ACK says otherwise, this bounds the data in the SYN (RFC 7413 §4.2.1).
+  peer_mss_ = how.plan.mss != 0 ? how.plan.mss : path_.mss(tuple_.local.address.is_v4());
+  if (!data.empty()) snd_.write(std::move(data), c.send_cache);
+
+  const Offer offer = Offer::of(c.env.settings);
+  timestamps_ = offer.timestamps;
+  sack_ = offer.sack;
+  window_scaling_ = offer.window_scaling;
+  set_state(c, TcpState::SynSent);
+  c.env.counters.add(Counter::Tcp_ActiveOpens);
+
+  // With a cookie at hand the SYN waits for the first write; without one there is nothing to wait for (Linux's
+  // TCP_FASTOPEN_CONNECT).
+  syn_waits_for_write_ = how.fast_open == FastOpenMode::OnFirstWrite && how.plan.may_send_data && snd_.queued() == 0;
+  if (how.plan.may_send_data) {
+    syn_data_ = syn_data_length();
+  }
+  syn_due_ = !syn_waits_for_write_;
+}
+
+// RFC 7413 §4.2.1: what fits besides all options, as Linux counts it.
+std::uint32_t Connection::syn_data_length() const noexcept {
+  const std::uint32_t mss = std::min<std::uint32_t>(peer_mss_, path_.mss(tuple_.local.address.is_v4()));
+  constexpr auto kOptions = static_cast<std::uint32_t>(wire::kMaxTcpOptions);
+  const std::uint32_t room = mss > kOptions ? mss - kOptions : 0;
+  return std::min(room, snd_.queued());
+}
+
+void Connection::agree(Context& c, const Agreed& agreed) {
+  peer_mss_ = agreed.peer_mss;
+  timestamps_ = agreed.timestamps;
+  sack_ = agreed.sack;
+  window_scaling_ = agreed.window_scaling;
+  snd_.set_scale(agreed.snd_scale);
+  rcv_.set_scale(window_scaling_ ? ReceiveHalf::scale_for(c.env.settings.tcp_rmem) : WindowScale{});
+  if (timestamps_) {
+    ts_recent_ = agreed.ts_recent;
+    ts_recent_at_ = c.now;
+  }
+  rcv_mss_ = static_cast<std::uint16_t>(std::min<std::uint32_t>(send_mss(), kDefaultMss));
+  if (syn_retransmitted_) {
+    cc_.start_after_syn_loss(send_mss());
+  } else {
+    cc_.start(send_mss());
+  }
+}
+
+void Connection::begin_passive(Context& c, const PassiveOpen& how) {
+  begin(how.tuple, how.path, how.iss, how.ts_offset);
+  syn_retransmitted_ = how.syn_ack_retransmitted;
+  rcv_.start(how.irs, ReceiveHalf::initial_window(c.env.settings.tcp_rmem, path_.mss(tuple_.local.address.is_v4())),
+             c.env.settings.tcp_rmem);
+  agree(c, how.agreed);
+  last_ack_sent_ = rcv_.nxt();
+  ack_edge_ = rcv_.nxt();
+}
+
+void Connection::establish(Context& c, const PassiveOpen& how, Segment& segment) {
+  begin_passive(c, how);
+  snd_.sent(1, how.syn_ack_sent_at, c.send_cache);
+  const SendHalf::Acknowledged acked = snd_.acknowledge(how.iss + 1, c.send_cache);
+  if (!how.syn_ack_retransmitted) rtt_.sample(c.now - acked.first_sent_at);
+  snd_.update_window(segment.seq, segment.ack, segment.window.bytes(snd_.scale()));
+  become_established(c);
+  process_text(c, segment);
+}
+
+void Connection::establish_fast_open(Context& c, const PassiveOpen& how, Segment& syn,
+                                     const std::optional<wire::FastOpenOption>& grant) {
+  begin_passive(c, how);
+  fast_open_child_ = true;
+  fast_open_ = FastOpenOutcome::Accepted;
+  if (grant) {
+    fast_open_option_ = *grant;
+    has_fast_open_option_ = true;
+  }
+  // The window in a SYN is never scaled (RFC 7323 §2.2).
+  snd_.update_window(syn.seq, how.iss, syn.window.bytes(WindowScale{}));
+  set_state(c, TcpState::SynReceived);
+  c.env.counters.add(Counter::Tcp_PassiveOpens);
+  syn_data_ = syn.payload.size();
+  syn.trim_front(1);
+  if (syn.payload.size() > 0 || syn.flags.fin()) {
+    syn.trim_back(rcv_.edge());
+    const ReceiveHalf::Received received =
+        rcv_.receive(syn.seq, syn.payload, syn.flags.fin(), c.env.small_slabs, c.receive_cache);
+    if (received.delivered > 0) raise(event_bits::kReadable);
+    if (received.fin) process_fin(c);
+  }
+  syn_due_ = true;
+}
+
+void Connection::become_established(Context& c) {
+  const bool fin_was_queued = snd_.fin_queued();
+  if (state_ != TcpState::SynReceived && state_ != TcpState::SynSent) c.env.counters.add(Counter::Tcp_PassiveOpens);
+  set_state(c, peer_fin_ ? TcpState::CloseWait : TcpState::Established);
+  established_once_ = true;
+  syn_due_ = false;
+  has_fast_open_option_ = false;
+  backoff_ = 0;
+  retransmits_ = 0;
+  timers_.cancel(TimerKind::Retransmit);
+  if (snd_.outstanding() > 0) restart_retransmit_timer(c);
+  raise(event_bits::kEstablished | event_bits::kWritable);
+  // close() or shutdown() came before the handshake was over.
+  if (fin_was_queued) set_state(c, peer_fin_ ? TcpState::LastAck : TcpState::FinWait1);
+}
+
+// ---- RFC 9293 §3.10.7.3: SYN-SENT
+// ------------------------------------------------------------------------------------
+
+void Connection::arrives_in_syn_sent(Context& c, Segment& segment) {
+  if (syn_waits_for_write_) return c.env.counters.drop(DropReason::TcpBadAck);  // nothing was sent yet
+  if (check_ack_in_syn_sent(c, segment) == Verdict::Done) return;
+  if (segment.flags.rst()) {
+    // Without an acceptable ACK anybody could have made it up.
+    if (!segment.flags.ack()) return c.env.counters.drop(DropReason::TcpResetSequence);
+    c.env.counters.add(Counter::Tcp_AttemptFails);
+    return finish(c, Error::ConnectionRefused);
+  }
+  if (!segment.flags.syn()) return c.env.counters.drop(DropReason::TcpFlags);
+  const Offer offer = Offer::of(c.env.settings);
+  rcv_.start(segment.seq, ReceiveHalf::initial_window(c.env.settings.tcp_rmem, path_.mss(tuple_.local.address.is_v4())),
+             c.env.settings.tcp_rmem);
+  ack_edge_ = rcv_.nxt();
+  agree(c, Agreed::of(offer, segment.options, tuple_.local.address.is_v4()));
+  if (segment.flags.ack()) {
+    connected_by_syn_ack(c, segment);
+  } else {
+    simultaneous_open(c, segment);
+  }
+}
+
+// "First, check the ACK bit".
+Connection::Verdict Connection::check_ack_in_syn_sent(Context& c, const Segment& segment) {
+  if (!segment.flags.ack()) return Verdict::Continue;
+  const bool of_this_syn = after(segment.ack, snd_.iss()) && at_or_before(segment.ack, snd_.max_sent());
+  // RFC 7323 §3.2: the echo of a timestamp that we have not sent gives an old SYN-ACK away.
+  bool echo_plausible = true;
+  if (of_this_syn && timestamps_ && segment.options.timestamps && segment.options.timestamps->echo_reply.raw() != 0) {
+    const Timestamp echo = segment.options.timestamps->echo_reply;
+    echo_plausible = echo - timestamp_at(syn_sent_at_, ts_offset_) >= 0 && echo - timestamp_at(c.now, ts_offset_) <= 0;
+    if (!echo_plausible) c.env.counters.add(Counter::TcpExt_PAWSActive);
+  }
+  if (of_this_syn && echo_plausible) return Verdict::Continue;
+  c.env.counters.drop(DropReason::TcpBadAck);
+  if (!segment.flags.rst()) {
+    if (TxPacket* packet = c.env.outbox->add()) {
+      emit(tuple_, path_.delivery, reset_for(segment), UINT32_MAX, *packet);
+      c.env.counters.add(Counter::Tcp_OutRsts);
+    }
+  }
+  return Verdict::Done;
+}
+
+void Connection::connected_by_syn_ack(Context& c, Segment& segment) {
+  fast_open_answered(c, segment);
+  const SendHalf::Acknowledged acked = snd_.acknowledge(segment.ack, c.send_cache);
+  if (!syn_retransmitted_) rtt_.sample(c.now - acked.first_sent_at);
+  bytes_acked_ += acked.length - 1;
+  // Data in the SYN that is not acknowledged goes out again right away, as if for the first time (RFC 7413 §4.2.1).
+  snd_.forget_unacknowledged();
+  snd_.update_window(segment.seq, segment.ack, segment.window.bytes(WindowScale{}));
+  become_established(c);
+  ack_at_once(c);
+
+  // RFC 9293 §3.10.7.3: "If there are other controls or text in the segment, then continue processing".
+  segment.trim_front(1);
+  if (segment.length() > 0) process_text(c, segment);
+}
+
+// What the SYN-ACK says of our Fast Open attempt, for the application, the cache and the counters (RFC 7413 §4.2.1).
+void Connection::fast_open_answered(Context& c, const Segment& segment) {
+  if (fast_open_ != FastOpenOutcome::Pending) return;
+  ClientCache& cache = c.env.fast_open_cache;
+  const IpAddress& server = tuple_.remote.address;
+  const std::uint32_t acked = static_cast<std::uint32_t>(segment.ack - (snd_.iss() + 1));
+  const bool asked = has_fast_open_option_ && fast_open_option_.cookie.size == 0;
+  const std::optional<wire::FastOpenOption>& granted = segment.options.fast_open;
+  const bool grants = granted && granted->cookie.size > 0;
+
+  if (grants && has_fast_open_option_) {
+    cache.granted(server, granted->cookie, peer_mss_, granted->experimental);
+  } else if (asked && !syn_retransmitted_) {
+    cache.not_granted(server, peer_mss_, fast_open_option_.experimental);
+  }
+
+  if (syn_data_ == 0) {
+    if (has_fast_open_option_ && !asked) {
+      fast_open_ = FastOpenOutcome::NoData;
+    } else if (!has_fast_open_option_) {
+      fast_open_ = FastOpenOutcome::NoData;
+    } else {
+      fast_open_ = grants ? FastOpenOutcome::NoCookieYet : FastOpenOutcome::CookieNotGranted;
+    }
+    return;
+  }
+  if (acked > 0) {
+    fast_open_ = FastOpenOutcome::Accepted;
+    cache.path_works(server);
+    c.env.counters.add(Counter::TcpExt_TCPFastOpenActive);
+    return;
+  }
+  c.env.counters.add(Counter::TcpExt_TCPFastOpenActiveFail);
+  if (syn_retransmitted_ && !grants) {
+    fast_open_ = FastOpenOutcome::SynRetransmitted;
+    cache.path_failed(server, c.now, c.env.settings.tcp_fastopen_blackhole_timeout_sec);
+    const FastOpenCacheEntry* entry = cache.find(server);
+    if (entry != nullptr && entry->retry_after > c.now) c.env.counters.add(Counter::TcpExt_TCPFastOpenBlackhole);
+  } else {
+    fast_open_ = grants ? FastOpenOutcome::CookieRefused : FastOpenOutcome::DataNotAcked;
+  }
+}
+
+// RFC 9293 §3.5, Figure 7. Data in either SYN waits: it is sent, or sent again, once the connection is established.
+void Connection::simultaneous_open(Context& c, const Segment& segment) {
+  snd_.update_window(segment.seq, segment.ack, segment.window.bytes(WindowScale{}));
+  has_fast_open_option_ = false;
+  if (fast_open_ == FastOpenOutcome::Pending) fast_open_ = FastOpenOutcome::DataNotAcked;
+  set_state(c, TcpState::SynReceived);
+  syn_due_ = true;
+}
+
+}  // namespace ff::tcp

@@ -1,0 +1,180 @@
+#include "tcp/receive_half.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+
+namespace ff::tcp {
+
+namespace {
+// Payloads up to this size are copied into shared slabs, so that they do not pin the large one that they arrived in.
+constexpr std::uint32_t kTiny = 256;
+// Behind a reader that is this far behind, larger ones are copied too.
+constexpr std::uint32_t kSlowReader = 64 * 1024;
+constexpr std::uint32_t kSmall = 4096;
+}  // namespace
+
+std::uint32_t ReceiveHalf::initial_window(const BufferSizes& rmem, std::uint32_t mss) noexcept {
+  const std::uint32_t half = std::min<std::uint32_t>(rmem.initial / 2, 65535);
+  return half > mss ? half - half % mss : half;
+}
+
+WindowScale ReceiveHalf::scale_for(const BufferSizes& rmem) noexcept {
+  const int bits = std::bit_width(std::max(rmem.max, rmem.initial));
+  return {static_cast<std::uint8_t>(std::clamp(bits - 16, 0, static_cast<int>(WindowScale::kMax)))};
+}
+
+void ReceiveHalf::start(Seq irs, std::uint32_t initial_window, const BufferSizes& rmem) noexcept {
+  irs_ = irs;
+  nxt_ = irs + 1;
+  edge_ = nxt_ + initial_window;
+  limit_ = std::max(rmem.initial, initial_window);
+  ceiling_ = initial_window;
+}
+
+bool ReceiveHalf::acceptable(Seq seq, std::uint32_t length) const noexcept {
+  // As Linux: a segment that begins at the right edge passes, whatever its length. Its text is cut off later, but its
+  // acknowledgement counts, which keeps a sender alive whose peer has closed the window.
+  return at_or_after(seq + length, nxt_) && at_or_before(seq, nxt_ + window());
+}
+
+void ReceiveHalf::append(const Slice& payload, SlabPool& small) {
+  const bool copy = payload.size() <= kTiny || (payload.size() < kSmall && work_->queue.size() > kSlowReader);
+  if (copy) {
+    work_->queue.push_copy(payload.span(), small);
+  } else {
+    work_->queue.push_back(payload);
+  }
+}
+
+ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool fin, SlabPool& small, WorkCache& cache) {
+  Received result;
+  if (!work_) work_ = cache.take();
+  assert(at_or_after(seq, nxt_));
+  const std::uint64_t place = position_ + static_cast<std::uint32_t>(seq - nxt_);
+  if (fin) fin_position_ = place + payload.size();
+
+  if (seq != nxt_) {
+    if (work_->reassembly.memory() + payload.size() + Reassembly::kCostOfPiece > limit_) {
+      result.dropped = true;
+      if (fin) fin_position_.reset();
+    } else if (!payload.empty() && work_->reassembly.add(place, payload).duplicate) {
+      note_duplicate(seq, seq + payload.size());
+    }
+    release_if_idle(cache);
+    return result;
+  }
+
+  result.in_order = true;
+  if (!payload.empty()) {
+    append(payload, small);
+    position_ += payload.size();
+    nxt_ += payload.size();
+    result.delivered = payload.size();
+    ceiling_ = std::min(ceiling_ + 2 * payload.size(), std::max(ceiling_, limit_));
+  }
+  while (!work_->reassembly.empty()) {
+    Slice next = work_->reassembly.take(position_);
+    if (next.empty()) break;
+    result.filled_gap = true;
+    position_ += next.size();
+    nxt_ += next.size();
+    result.delivered += next.size();
+    append(next, small);
+  }
+  if (fin_position_ && *fin_position_ <= position_) {
+    fin_position_.reset();
+    result.fin = true;
+  }
+  release_if_idle(cache);
+  return result;
+}
+
+std::uint32_t ReceiveHalf::read(MutableByteSpan into, WorkCache& cache) noexcept {
+  if (!work_) return 0;
+  const std::uint32_t count = work_->queue.read(into);
+  release_if_idle(cache);
+  return count;
+}
+
+Slice ReceiveHalf::read_slice(std::uint32_t max, WorkCache& cache) noexcept {
+  if (!work_) return {};
+  Slice taken = work_->queue.take_front(max);
+  release_if_idle(cache);
+  return taken;
+}
+
+void ReceiveHalf::discard_unread(WorkCache& cache) noexcept {
+  if (!work_) return;
+  work_->queue.drop_front(work_->queue.size());
+  release_if_idle(cache);
+}
+
+void ReceiveHalf::discard_all(WorkCache& cache) noexcept {
+  if (!work_) return;
+  work_->reassembly.clear();
+  discard_unread(cache);
+}
+
+void ReceiveHalf::release_if_idle(WorkCache& cache) noexcept {
+  if (!work_ || !work_->queue.empty() || !work_->reassembly.empty()) return;
+  work_->reassembly.clear();
+  cache.give_back(std::move(work_));
+}
+
+Seq ReceiveHalf::wanted_edge(std::uint32_t mss) const noexcept {
+  const std::uint32_t held = unread();
+  const std::uint32_t free = limit_ > held ? limit_ - held : 0;
+  const Seq wanted = nxt_ + std::min(free, ceiling_);
+  // RFC 9293 §3.8.6.2.2: move the edge by a full segment or half the buffer at least, or not at all.
+  const std::uint32_t worthwhile = std::min(mss, limit_ / 2);
+  return wanted - edge_ >= static_cast<std::int32_t>(worthwhile) ? wanted : edge_;
+}
+
+WireWindow ReceiveHalf::advertise(std::uint32_t mss) noexcept {
+  edge_ = wanted_edge(mss);
+  const std::uint32_t unit = 1u << scale_.shift;
+  // Rounded up, for rounding down would take back what was promised.
+  const std::uint32_t units = (window() + unit - 1) / unit;
+  const WireWindow wire{static_cast<std::uint16_t>(std::min<std::uint32_t>(units, 0xffff))};
+  edge_ = later_of(edge_, nxt_ + wire.bytes(scale_));
+  return wire;
+}
+
+bool ReceiveHalf::update_due(std::uint32_t mss) const noexcept {
+  const std::int32_t gain = wanted_edge(mss) - edge_;
+  if (gain <= 0) return false;
+  // As Linux: when the window would at least double, and is worth a segment.
+  return static_cast<std::uint32_t>(gain) >= window();
+}
+
+void ReceiveHalf::adapt(Instant now, Duration rtt, std::uint32_t bytes, std::uint32_t largest) noexcept {
+  read_since_ += bytes;
+  if (rtt == Duration::zero() || now - adapted_at_ < rtt) return;
+  // What was read in one round trip is what the path and the reader can carry; room for twice that, and for the growth
+  // that slow start will bring meanwhile, keeps the window from being the limit.
+  if (read_since_ > read_before_) {
+    const std::uint64_t room = std::uint64_t{4} * read_since_;
+    limit_ = static_cast<std::uint32_t>(std::max<std::uint64_t>(limit_, std::min<std::uint64_t>(room, largest)));
+    read_before_ = read_since_;
+  }
+  read_since_ = 0;
+  adapted_at_ = now;
+}
+
+void ReceiveHalf::report_sack(std::size_t max, wire::SackBlocks& blocks) noexcept {
+  if (duplicate_ && max > 0) {
+    blocks.add(*duplicate_);  // RFC 2883 §4: the duplicate comes first
+    --max;
+  }
+  duplicate_.reset();
+  if (work_) work_->reassembly.report(nxt_, position_, max, blocks);
+}
+
+std::string ReceiveHalf::check() const {
+  if (limit_ == 0) return "no receive buffer";
+  if (work_ && work_->queue.empty() && work_->reassembly.empty()) return "receive work is kept without need";
+  return "";
+}
+
+}  // namespace ff::tcp

@@ -1,0 +1,109 @@
+// The receiving half of a connection: what came, in order or ahead of a gap, what of it was read, and the window that
+// this leaves (RFC 9293 §3.3.1, "Receive Sequence Variables"). It knows bytes and sequence numbers, not the connection.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/object_cache.hpp"
+#include "base/seq.hpp"
+#include "base/slice_queue.hpp"
+#include "base/units.hpp"
+#include "firstflight/settings.hpp"
+#include "firstflight/time.hpp"
+#include "tcp/reassembly.hpp"
+#include "wire/tcp_options.hpp"
+
+namespace ff::tcp {
+
+class ReceiveHalf {
+ public:
+  // Exists only while something is unread or waits for a gap to close.
+  struct Work {
+    SliceQueue queue;
+    Reassembly reassembly;
+  };
+  using WorkCache = ObjectCache<Work>;
+
+  // The window of a SYN or SYN-ACK, never scaled (RFC 7323 §2.2): whole segments, 64 KiB at most.
+  static std::uint32_t initial_window(const BufferSizes& rmem, std::uint32_t mss) noexcept;
+  // The scale that the largest buffer needs.
+  static WindowScale scale_for(const BufferSizes& rmem) noexcept;
+
+  void start(Seq irs, std::uint32_t initial_window, const BufferSizes& rmem) noexcept;
+  void set_scale(WindowScale scale) noexcept { scale_ = scale; }
+  [[nodiscard]] WindowScale scale() const noexcept { return scale_; }
+
+  // ---- sequence variables ----
+  [[nodiscard]] Seq irs() const noexcept { return irs_; }
+  [[nodiscard]] Seq nxt() const noexcept { return nxt_; }
+  // What the peer may send from nxt on, as we last told it.
+  [[nodiscard]] std::uint32_t window() const noexcept {
+    const std::int32_t room = edge_ - nxt_;
+    return room > 0 ? static_cast<std::uint32_t>(room) : 0;
+  }
+  [[nodiscard]] Seq edge() const noexcept { return edge_; }
+  // RFC 9293 §3.10.7.4, "first": Table 6.
+  [[nodiscard]] bool acceptable(Seq seq, std::uint32_t length) const noexcept;
+
+  // ---- data ----
+  struct Received {
+    std::uint32_t delivered = 0;  // bytes that became readable
+    bool in_order = false;        // the segment began at nxt
+    bool filled_gap = false;      // and something that waited followed it
+    bool dropped = false;         // no memory for it
+    bool fin = false;             // the peer's FIN was reached
+  };
+  // `seq` to `seq + payload` lies in the window already. `fin`: a FIN follows the payload.
+  Received receive(Seq seq, const Slice& payload, bool fin, SlabPool& small, WorkCache& cache);
+  // The FIN, or the SYN, that the peer sent takes a sequence number.
+  void advance(std::uint32_t count) noexcept { nxt_ += count; }
+  // A duplicate arrived: the next acknowledgement tells of it (RFC 2883).
+  void note_duplicate(Seq first, Seq end) noexcept { duplicate_ = {first, end}; }
+
+  // ---- reading ----
+  [[nodiscard]] std::uint32_t unread() const noexcept { return work_ ? work_->queue.size() : 0; }
+  [[nodiscard]] bool has_gap() const noexcept { return work_ && !work_->reassembly.empty(); }
+  [[nodiscard]] bool fin_waiting() const noexcept { return fin_position_.has_value(); }
+  std::uint32_t read(MutableByteSpan into, WorkCache& cache) noexcept;
+  Slice read_slice(std::uint32_t max, WorkCache& cache) noexcept;
+  void discard_unread(WorkCache& cache) noexcept;
+  void discard_all(WorkCache& cache) noexcept;
+  [[nodiscard]] std::uint64_t bytes_received() const noexcept { return position_; }
+
+  // ---- the window we offer ----
+  // The window for the next segment to send; the right edge never moves back (RFC 9293 §3.8.6.2.2).
+  WireWindow advertise(std::uint32_t mss) noexcept;
+  // The window would grow so much that the peer should hear of it now.
+  [[nodiscard]] bool update_due(std::uint32_t mss) const noexcept;
+  // The application took `bytes`: a buffer that is emptied quickly may grow.
+  void adapt(Instant now, Duration rtt, std::uint32_t bytes, std::uint32_t largest) noexcept;
+
+  void report_sack(std::size_t max, wire::SackBlocks& blocks) noexcept;
+  [[nodiscard]] bool sack_pending() const noexcept { return duplicate_.has_value() || has_gap(); }
+  [[nodiscard]] std::string check() const;
+
+ private:
+  void release_if_idle(WorkCache& cache) noexcept;
+  void append(const Slice& payload, SlabPool& small);
+  // Right edge that the buffer allows now, with silly-window avoidance.
+  [[nodiscard]] Seq wanted_edge(std::uint32_t mss) const noexcept;
+
+  std::unique_ptr<Work> work_;
+  std::uint64_t position_ = 0;  // bytes of the stream that came in order: the place of nxt
+  std::optional<std::uint64_t> fin_position_;
+  std::optional<wire::SackBlock> duplicate_;
+  Instant adapted_at_{};
+  Seq irs_;
+  Seq nxt_;
+  Seq edge_;
+  std::uint32_t limit_ = 0;        // bytes of buffer
+  std::uint32_t ceiling_ = 0;      // the window offered grows with the data that comes, up to the limit
+  std::uint32_t read_since_ = 0;   // bytes read since adapted_at
+  std::uint32_t read_before_ = 0;  // bytes read in the round trip before that
+  WindowScale scale_;
+};
+
+}  // namespace ff::tcp

@@ -1,0 +1,72 @@
+// A connection that somebody asked a listener for: SYN came, SYN-ACK went, the last ACK of the handshake is outstanding
+// (RFC 9293's SYN-RECEIVED of a passive open). It holds no buffers: a flood of SYNs costs this much each, and no more.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/timer_wheel.hpp"
+#include "tcp/connection.hpp"
+
+namespace ff::tcp {
+
+class Request {
+ public:
+  explicit Request(std::uint32_t its_index) noexcept : index(its_index) {}
+
+  // What the SYN settles. `syn` has been found worth answering.
+  void begin(const FourTuple& tuple, std::uint16_t interface, const Segment& syn, const Offer& offer, Seq iss) noexcept;
+  // The SYN-ACK grants a cookie, in the form of the option that the client used.
+  void grant_cookie(bool experimental) noexcept {
+    grants_cookie_ = true;
+    experimental_ = experimental;
+  }
+
+  enum class Outcome : std::uint8_t {
+    Keep,         // nothing more to do
+    SendSynAck,   // the client asks again
+    Established,  // the handshake is complete
+    Remove,       // the client has reset it
+    Refuse,       // acknowledges what we never sent: to be answered by RST, the request stays
+  };
+  Outcome arrives(Environment& env, const Segment& segment) noexcept;
+
+  // The SYN-ACK to send now; `cookie` is put in if one is granted.
+  void emit_syn_ack(Environment& env, Instant now, const Path& path, std::uint32_t ts_offset,
+                    const std::optional<FastOpenCookie>& cookie, TxPacket& packet) noexcept;
+  // After a time-out: when the next is due, or nothing when it is time to give up.
+  [[nodiscard]] Instant next_timeout(Instant now) const noexcept { return now + backed_off(kInitialRto, timeouts_); }
+  bool count_timeout(std::uint32_t most) noexcept { return timeouts_++ < most; }
+
+  [[nodiscard]] PassiveOpen passive_open(Instant now, const Path& path, std::uint32_t ts_offset) const noexcept;
+  [[nodiscard]] const FourTuple& tuple() const noexcept { return tuple_; }
+  [[nodiscard]] bool grants_cookie() const noexcept { return grants_cookie_; }
+  [[nodiscard]] std::uint16_t interface() const noexcept { return interface_; }
+
+  // ---- the stack's part ----
+  TimerNode timer;
+  const std::uint32_t index;   // in its pool
+  std::uint32_t listener = 0;  // index of the listener
+
+ private:
+  FourTuple tuple_;
+  Seq iss_;
+  Seq irs_;
+  Timestamp ts_recent_;
+  std::uint32_t sent_at_us_ = 0;  // when the SYN-ACK went first: microseconds, modulo 2^32
+  std::uint16_t peer_mss_ = 0;
+  std::uint16_t interface_ = 0;
+  WindowScale snd_scale_;
+  std::uint8_t timeouts_ = 0;
+  bool timestamps_ : 1 = false;
+  bool sack_ : 1 = false;
+  bool window_scaling_ : 1 = false;
+  bool grants_cookie_ : 1 = false;
+  bool experimental_ : 1 = false;
+  bool retransmitted_ : 1 = false;
+  bool sent_ : 1 = false;
+};
+
+static_assert(sizeof(Request) <= 128, "a request in the SYN queue costs at most 128 bytes");
+
+}  // namespace ff::tcp

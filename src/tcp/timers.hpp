@@ -1,0 +1,46 @@
+// The timers of one connection: a deadline for each kind, of which the stack's wheel knows the first.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+#include "firstflight/time.hpp"
+
+namespace ff::tcp {
+
+enum class TimerKind : std::uint8_t {
+  Retransmit,  // RFC 6298 §5; also of SYN, SYN-ACK and FIN
+  Persist,     // window probes (RFC 9293 §3.8.6.1)
+  DelayedAck,  // RFC 9293 §3.8.6.3
+  Close,       // how long an orphan may stay in FIN_WAIT_2
+  kCount
+};
+
+class Timers {
+ public:
+  [[nodiscard]] Instant operator[](TimerKind kind) const noexcept { return at_[index(kind)]; }
+  [[nodiscard]] bool armed(TimerKind kind) const noexcept { return at_[index(kind)] != kNever; }
+  void arm(TimerKind kind, Instant deadline) noexcept { at_[index(kind)] = deadline; }
+  void cancel(TimerKind kind) noexcept { at_[index(kind)] = kNever; }
+  void cancel_all() noexcept { at_.fill(kNever); }
+  [[nodiscard]] Instant first() const noexcept { return *std::min_element(at_.begin(), at_.end()); }
+
+  // True, once, when the timer is due.
+  bool take(TimerKind kind, Instant now) noexcept {
+    if (at_[index(kind)] > now) return false;
+    cancel(kind);
+    return true;
+  }
+
+ private:
+  static constexpr std::size_t kKinds = static_cast<std::size_t>(TimerKind::kCount);
+  static constexpr std::size_t index(TimerKind kind) noexcept { return static_cast<std::size_t>(kind); }
+  std::array<Instant, kKinds> at_ = [] {
+    std::array<Instant, kKinds> never;
+    never.fill(kNever);
+    return never;
+  }();
+};
+
+}  // namespace ff::tcp

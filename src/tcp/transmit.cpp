@@ -1,0 +1,295 @@
+// What a connection sends now: control first, then what is lost, then what is new, then probes and acknowledgements.
+// Each function here makes at most one (super-)segment.
+#include <algorithm>
+#include <cassert>
+
+#include "tcp/connection.hpp"
+
+namespace ff::tcp {
+
+using wire::TcpFlags;
+
+bool Connection::may_transmit() const noexcept {
+  return syn_due_ || ack_due_ || probe_due_ || snd_.lost() > 0 ||
+         (may_send_data() && (snd_.unsent() > 0 || snd_.fin_unsent()));
+}
+
+bool Connection::transmit(Context& c, TxPacket& packet) {
+  if (state_ == TcpState::Closed || state_ == TcpState::TimeWait) return false;
+  if (syn_due_) return transmit_syn(c, packet);
+  if (state_ == TcpState::SynSent) return false;
+  if (may_send_data() && (transmit_lost(c, packet) || transmit_new(c, packet))) return true;
+  return transmit_probe(c, packet) || transmit_ack(c, packet);
+}
+
+// The first SYN or SYN-ACK, and each repetition. Only the first SYN carries data and a Fast Open option (RFC 7413
+// §4.1.3.1, as Linux): what took offence at them on the path must not keep the connection from coming about.
+bool Connection::transmit_syn(Context& c, TxPacket& packet) {
+  syn_due_ = false;
+  const bool first = snd_.nxt() == snd_.iss();
+  const bool syn_ack = state_ == TcpState::SynReceived;
+  const bool v4 = tuple_.local.address.is_v4();
+
+  SegmentToSend segment;
+  segment.seq = snd_.iss();
+  segment.flags.bits = TcpFlags::kSyn;
+  segment.options.mss = path_.mss(v4);
+  segment.options.sack_permitted = sack_;
+  if (window_scaling_) segment.options.window_scale = ReceiveHalf::scale_for(c.env.settings.tcp_rmem);
+  if (timestamps_) segment.options.timestamps = wire::Timestamps{timestamp_at(c.now, ts_offset_), Timestamp()};
+  if (has_fast_open_option_ && (first || syn_ack)) segment.options.fast_open = fast_open_option_;
+  if (syn_ack) {
+    segment.flags.bits |= TcpFlags::kAck;
+    segment.ack = rcv_.nxt();
+    if (timestamps_) segment.options.timestamps->echo_reply = ts_recent_;
+    const std::uint32_t window = std::min<std::uint32_t>(rcv_.window(), 65535);
+    segment.window = WireWindow::of(window, WindowScale{});
+    ack_went_out();
+  } else {
+    segment.window = WireWindow::of(ReceiveHalf::initial_window(c.env.settings.tcp_rmem, path_.mss(v4)), WindowScale{});
+    if (first && syn_data_ > 0) {
+      syn_data_ = snd_.gather(snd_.iss() + 1, syn_data_, packet);
+      if (syn_data_ == snd_.queued()) segment.flags.bits |= TcpFlags::kPsh;
+      bytes_sent_ += syn_data_;
+      c.env.counters.add(Counter::TcpExt_TCPOrigDataSent);
+    }
+  }
+  last_window_ = segment.window;
+
+  if (first) {
+    snd_.sent(1 + (syn_ack ? 0 : syn_data_), c.now, c.send_cache);
+    syn_sent_at_ = c.now;
+  } else {
+    syn_retransmitted_ = true;
+    ++total_retrans_;
+    c.env.counters.add(Counter::Tcp_RetransSegs);
+    c.env.counters.add(Counter::TcpExt_TCPSynRetrans);
+  }
+  if (!timers_.armed(TimerKind::Retransmit)) timers_.arm(TimerKind::Retransmit, c.now + rto());
+  c.env.counters.add(Counter::Tcp_OutSegs);
+  emit(tuple_, path_.delivery, segment, UINT32_MAX, packet);
+  return true;
+}
+
+// ---- how much
+// ----------------------------------------------------------------------------------------------------------
+
+// Payload of a full segment: RFC 9293 §3.7.1, RFC 6691. A peer whose window never holds two segments gets smaller ones
+// (as Linux's tcp_bound_to_half_wnd), or silly-window avoidance would stop the flow.
+std::uint32_t Connection::send_mss() const noexcept {
+  std::uint32_t mss = std::min<std::uint32_t>(peer_mss_, path_.mss(tuple_.local.address.is_v4()));
+  const std::uint32_t options = timestamps_ ? kTimestampsSize : 0;
+  mss = mss > options + 8 ? mss - options : 8;
+  const std::uint32_t largest = snd_.max_window();
+  const std::uint32_t cutoff = largest > kDefaultMss ? largest / 2 : largest;
+  return cutoff > 0 && mss > cutoff ? std::max(cutoff, 48u) : mss;
+}
+
+// Payload of the largest super-segment, in whole segments.
+std::uint32_t Connection::max_payload() const noexcept {
+  const std::uint32_t mss = send_mss();
+  const std::uint32_t header = header_overhead(tuple_.local.address.is_v4()) + (timestamps_ ? kTimestampsSize : 0);
+  const std::uint32_t room = path_.max_super_segment > header ? path_.max_super_segment - header : 0;
+  return room > mss ? room - room % mss : mss;
+}
+
+// What is believed to be in the network (RFC 6675 "pipe").
+std::uint32_t Connection::pipe() const noexcept {
+  const std::uint32_t gone = snd_.lost() + dup_bytes_;
+  return snd_.outstanding() > gone ? snd_.outstanding() - gone : 0;
+}
+
+std::uint32_t Connection::congestion_room() const noexcept {
+  const std::uint32_t flight = pipe();
+  return cc_.cwnd() > flight ? cc_.cwnd() - flight : 0;
+}
+
+// Nagle's algorithm (RFC 9293 §3.7.4) in Minshall's variant, as Linux: only another small segment in flight holds one
+// back.
+bool Connection::nagle_holds(std::uint32_t tail) const noexcept {
+  return tail > 0 && !no_delay_ && !snd_.fin_queued() && small_in_flight_;
+}
+
+// How much new data one segment may carry now: sender's silly-window avoidance (RFC 9293 §3.8.6.2.1), congestion
+// window, Nagle.
+std::uint32_t Connection::sendable_length(std::uint32_t window) noexcept {
+  const std::uint32_t unsent = snd_.unsent();
+  const std::uint32_t mss = send_mss();
+  if (std::min(unsent, mss) > window) return 0;
+  const std::uint32_t room = congestion_room();
+  if (room < std::min(unsent, mss)) {
+    cwnd_limited_ = true;
+    return 0;
+  }
+  std::uint32_t length = std::min({unsent, window, room, max_payload()});
+  if (length < unsent && room < unsent && room <= window) cwnd_limited_ = true;
+  const std::uint32_t tail = length % mss;
+  if (tail == 0) return length;
+  // A short segment only at the end of what was written.
+  if (length < unsent || nagle_holds(tail)) length -= tail;
+  return length;
+}
+
+// ---- data
+// --------------------------------------------------------------------------------------------------------------
+
+bool Connection::transmit_lost(Context& c, TxPacket& packet) {
+  if (snd_.lost() == 0) return false;
+  const std::uint32_t mss = send_mss();
+  const std::uint32_t room = congestion_room();
+  // The first lost segment always goes, or recovery would never begin with a small window.
+  const bool forced = pipe() == 0;
+  if (room < mss && !forced) return false;
+  std::uint32_t limit = std::min(std::max(room - room % mss, mss), max_payload());
+  // What the peer's window took back since must wait (RFC 9293 §3.8.6: a shrunken window), but for one byte's probe.
+  const Seq window_end = snd_.una() + std::max(snd_.window(), 1u);
+  const auto lost = snd_.first_lost(limit);
+  if (!lost) return false;
+  if (at_or_before(window_end, lost->first)) return false;
+  SendHalf::Stretch stretch = *lost;
+  stretch.length = std::min(stretch.length, static_cast<std::uint32_t>(window_end - stretch.first));
+
+  const Seq end = stretch.first + stretch.length;
+  const bool fin = snd_.fin_queued() && after(end, snd_.fin_seq());
+  const std::uint32_t gathered = snd_.gather(stretch.first, stretch.length, packet);
+  // More pieces than a packet holds: the rest goes with the next.
+  const std::uint32_t data = stretch.length - static_cast<std::uint32_t>(fin);
+  if (gathered < data) stretch.length = gathered;
+  if (stretch.length == 0) return false;
+  snd_.resent(stretch, c.now);
+
+  std::uint8_t flags = TcpFlags::kAck;
+  const bool all = stretch.first + stretch.length == end;
+  if (fin && all) flags |= TcpFlags::kFin;
+  if (gathered > 0 && end == snd_.max_sent() && all) flags |= TcpFlags::kPsh;
+  const std::uint32_t segments = std::max(1u, (gathered + mss - 1) / mss);
+  total_retrans_ += segments;
+  bytes_retrans_ += gathered;
+  c.env.counters.add(Counter::Tcp_RetransSegs, segments);
+  if (phase_ == Phase::Loss) c.env.counters.add(Counter::TcpExt_TCPSlowStartRetrans, segments);
+  if (!timers_.armed(TimerKind::Retransmit)) timers_.arm(TimerKind::Retransmit, c.now + rto());
+  emit_segment(c, stretch.first, flags, packet);
+  return true;
+}
+
+bool Connection::transmit_new(Context& c, TxPacket& packet) {
+  const std::uint32_t unsent = snd_.unsent();
+  const bool fin_unsent = snd_.fin_unsent();
+  if ((unsent == 0 && !fin_unsent) || snd_.lost() > 0) return false;
+  // RFC 9293 §3.8.6: before the handshake is over a Fast Open server is bound by the window of the SYN.
+  const std::uint32_t window = snd_.usable_window();
+  // RFC 5681 §4.1
+  if (snd_.outstanding() == 0 && last_sent_ != Instant{} && c.now - last_sent_ > rto()) cc_.idle(send_mss());
+
+  cwnd_limited_ = false;
+  std::uint32_t length = unsent > 0 ? sendable_length(window) : 0;
+  if (unsent > 0 && length == 0) {
+    // Nothing in flight would ever bring an acknowledgement that opens the window: probe it.
+    const bool shut = std::min(unsent, send_mss()) > window;
+    if (shut && snd_.outstanding() == 0 && !timers_.armed(TimerKind::Persist))
+      timers_.arm(TimerKind::Persist, c.now + backed_off(rtt_.rto(), probes_out_));
+    return false;
+  }
+  length = snd_.gather(snd_.nxt(), length, packet);
+  const bool last = length == unsent;
+  const bool fin = fin_unsent && last && window > length && (length > 0 || window > 0);
+  if (length == 0 && !fin) {
+    if (snd_.outstanding() == 0 && !timers_.armed(TimerKind::Persist))
+      timers_.arm(TimerKind::Persist, c.now + backed_off(rtt_.rto(), probes_out_));
+    return false;
+  }
+
+  const Seq seq = snd_.nxt();
+  std::uint8_t flags = TcpFlags::kAck;
+  if (length > 0 && last) flags |= TcpFlags::kPsh;
+  if (fin) flags |= TcpFlags::kFin;
+  const std::uint32_t mss = send_mss();
+  snd_.sent(length + static_cast<std::uint32_t>(fin), c.now, c.send_cache);
+  if (length % mss != 0) {
+    small_in_flight_ = true;
+    small_end_ = snd_.nxt();
+  }
+  if (length > 0) {
+    delayed_ack_.data_sent(c.now);
+    bytes_sent_ += length;
+    c.env.counters.add(Counter::TcpExt_TCPOrigDataSent, (length + mss - 1) / mss);
+  }
+  last_sent_ = c.now;
+  timers_.cancel(TimerKind::Persist);
+  if (!timers_.armed(TimerKind::Retransmit)) timers_.arm(TimerKind::Retransmit, c.now + rto());
+  emit_segment(c, seq, flags, packet);
+  return true;
+}
+
+// RFC 9293 §3.8.6.1. As Linux: what fits into a window that is open but too small for a full segment; into a closed
+// one, an old sequence number that the peer must answer.
+bool Connection::transmit_probe(Context& c, TxPacket& packet) {
+  if (!probe_due_) return false;
+  probe_due_ = false;
+  c.env.counters.add(Counter::TcpExt_TCPWinProbe);
+  const std::uint32_t window = snd_.usable_window();
+  const std::uint32_t length = window > 0 && snd_.unsent() > 0
+                                   ? snd_.gather(snd_.nxt(), std::min({snd_.unsent(), window, send_mss()}), packet)
+                                   : 0;
+  if (length == 0) {
+    emit_segment(c, snd_.una() - 1u, TcpFlags::kAck, packet);
+    return true;
+  }
+  const Seq seq = snd_.nxt();
+  snd_.sent(length, c.now, c.send_cache);
+  bytes_sent_ += length;
+  last_sent_ = c.now;
+  timers_.cancel(TimerKind::Persist);
+  timers_.arm(TimerKind::Retransmit, c.now + rto());
+  emit_segment(c, seq, TcpFlags::kAck | TcpFlags::kPsh, packet);
+  return true;
+}
+
+bool Connection::transmit_ack(Context& c, TxPacket& packet) {
+  if (!ack_due_) return false;
+  const std::uint8_t more = extra_acks_;
+  emit_segment(c, snd_.nxt(), TcpFlags::kAck, packet);
+  if (more > 0) {
+    extra_acks_ = more - 1;
+    ack_due_ = true;
+  }
+  return true;
+}
+
+// ---- the segment
+// -------------------------------------------------------------------------------------------------------
+
+wire::TcpOptions Connection::segment_options(const Context& c, bool with_sack) noexcept {
+  wire::TcpOptions options;
+  if (timestamps_) options.timestamps = wire::Timestamps{timestamp_at(c.now, ts_offset_), ts_recent_};
+  if (with_sack && sack_ && rcv_.sack_pending()) rcv_.report_sack(timestamps_ ? 3 : 4, options.sack);
+  return options;
+}
+
+void Connection::emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket& packet) {
+  SegmentToSend segment;
+  segment.seq = seq;
+  segment.ack = rcv_.nxt();
+  segment.flags.bits = flags;
+  segment.window = rcv_.advertise(rcv_mss_);
+  // SACK blocks beside data would push it over the MSS; a pure ACK has the room.
+  segment.options = segment_options(c, packet.payload_size == 0);
+  last_window_ = segment.window;
+  const std::uint32_t mss = send_mss();
+  c.env.counters.add(Counter::Tcp_OutSegs, std::max(1u, (packet.payload_size + mss - 1) / mss));
+  ack_went_out();
+  emit(tuple_, path_.delivery, segment, mss, packet);
+}
+
+void Connection::ack_went_out() noexcept {
+  const std::uint32_t bytes = static_cast<std::uint32_t>(rcv_.nxt() - ack_edge_);
+  if (ack_due_ || timers_.armed(TimerKind::DelayedAck))
+    delayed_ack_.ack_sent(bytes / std::max<std::uint32_t>(rcv_mss_, 1));
+  ack_due_ = false;
+  extra_acks_ = 0;
+  ack_edge_ = rcv_.nxt();
+  last_ack_sent_ = rcv_.nxt();
+  timers_.cancel(TimerKind::DelayedAck);
+}
+
+}  // namespace ff::tcp
