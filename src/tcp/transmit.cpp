@@ -88,6 +88,7 @@ std::uint32_t Connection::send_mss() const noexcept {
 // Payload of the largest super-segment, in whole segments.
 std::uint32_t Connection::max_payload() const noexcept {
   const std::uint32_t mss = send_mss();
+  if (path_.max_super_segment <= path_.mtu) return mss;  // the device cuts nothing
   const std::uint32_t header = header_overhead(tuple_.local.address.is_v4()) + (timestamps_ ? kTimestampsSize : 0);
   const std::uint32_t room = path_.max_super_segment > header ? path_.max_super_segment - header : 0;
   return room > mss ? room - room % mss : mss;
