@@ -26,12 +26,14 @@ Transport find_transport(ByteSpan packet, const wire::IpView& ip) noexcept {
   if (ip.header.protocol == wire::protocol::kTcp && segment.size() >= wire::kTcpHeaderSize) {
     size = (segment[12] >> 4) * std::size_t{4};
     checksum_offset = 16;
-  } else if (ip.header.protocol == wire::protocol::kUdp && segment.size() >= wire::kUdpHeaderSize) {
+    if (size < wire::kTcpHeaderSize) return {};
+  } else if (ip.header.protocol == wire::protocol::kUdp) {
     size = wire::kUdpHeaderSize;
     checksum_offset = 6;
+  } else {
+    return {};
   }
-  const bool whole = checksum_offset != 0 && size >= wire::kUdpHeaderSize && size <= segment.size();
-  if (!whole || ip.payload_offset + size > kMaxHeader) return {};
+  if (size > segment.size() || ip.payload_offset + size > kMaxHeader) return {};
   return {static_cast<std::uint16_t>(ip.payload_offset), static_cast<std::uint16_t>(size), checksum_offset};
 }
 
