@@ -34,7 +34,11 @@ void Connection::acknowledged(Context& c, const Segment& segment) {
     const SendHalf::Acknowledged acked = snd_.acknowledge(segment.ack, c.send_cache);
     snd_.update_window(segment.seq, segment.ack, window);
     probes_out_ = 0;
-    measure_rtt(c, segment, acked);
+    if (was_syn) {
+      measure_handshake(c, segment, acked);
+    } else {
+      measure_rtt(c, segment, acked);
+    }
     const std::uint32_t bytes = acked.length - (was_syn ? 1 : 0);
     bytes_acked_ += bytes - (snd_.fin_acknowledged() && bytes > 0 ? 1 : 0);
     retransmits_ = 0;
@@ -74,6 +78,12 @@ void Connection::measure_rtt(Context& c, const Segment& segment, const SendHalf:
   if (ticks < 0) return;
   rtt_.sample(std::chrono::milliseconds(std::max(ticks, 1)));
   backoff_ = 0;
+}
+
+// A SYN or SYN-ACK that went more than once is ambiguous like any segment.
+void Connection::measure_handshake(Context& c, const Segment& segment, SendHalf::Acknowledged acked) {
+  acked.retransmitted |= syn_retransmitted_;
+  measure_rtt(c, segment, acked);
 }
 
 // New data was acknowledged: RFC 5681 §3.1, and RFC 6582 §3.2 steps 3 and 5 while recovering.

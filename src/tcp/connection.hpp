@@ -150,6 +150,7 @@ class Connection {
   Verdict check_ack_number(Context& c, const Segment& segment);
   void acknowledged(Context& c, const Segment& segment);
   void measure_rtt(Context& c, const Segment& segment, const SendHalf::Acknowledged& acked);
+  void measure_handshake(Context& c, const Segment& segment, SendHalf::Acknowledged acked);
   void duplicate_ack(Context& c);
   void advance_recovery(Context& c, std::uint32_t bytes, std::uint32_t flight_before);
   void acknowledged_fin(Context& c);
@@ -189,7 +190,11 @@ class Connection {
   void send_reset(Context& c);
   void enter_time_wait(Context& c);
   void raise(std::uint8_t bits) noexcept { events_ |= bits; }
-  [[nodiscard]] Duration rto() const noexcept { return backed_off(rtt_.rto(), backoff_); }
+  // RFC 6298 §5.7: a handshake that lost its SYN and measured nothing leaves a timeout of 3 s.
+  [[nodiscard]] Duration base_rto() const noexcept {
+    return !rtt_.measured() && syn_retransmitted_ && synchronized() ? kRtoAfterSynLoss : rtt_.rto();
+  }
+  [[nodiscard]] Duration rto() const noexcept { return backed_off(base_rto(), backoff_); }
   [[nodiscard]] std::uint32_t pipe() const noexcept;
   [[nodiscard]] bool synchronized() const noexcept { return state_ >= TcpState::Established; }
   [[nodiscard]] bool may_send_data() const noexcept {

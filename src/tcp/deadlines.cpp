@@ -103,7 +103,7 @@ void Connection::persist_timeout(Context& c) {
   }
   ++probes_out_;
   probe_due_ = true;
-  timers_.arm(TimerKind::Persist, c.now + backed_off(rtt_.rto(), probes_out_));
+  timers_.arm(TimerKind::Persist, c.now + backed_off(base_rto(), probes_out_));
 }
 
 }  // namespace ff::tcp

@@ -55,8 +55,8 @@ void Connection::set_path_mtu(std::uint16_t mtu) {
   const bool v4 = tuple_.local.address.is_v4();
   const std::uint16_t clamped = std::max(mtu, v4 ? kMinPathMtuV4 : kMinPathMtuV6);
   if (clamped >= path_.mtu) return;
+  if (path_.max_super_segment <= path_.mtu) path_.max_super_segment = clamped;  // super-segments stay off
   path_.mtu = clamped;
-  if (path_.max_super_segment < clamped) path_.max_super_segment = clamped;
   if (state_ == TcpState::SynSent) {
     // It was the data in the SYN: the bare SYN goes at once, the data after the handshake.
     if (syn_data_ > 0 && !syn_waits_for_write_) syn_due_ = true;

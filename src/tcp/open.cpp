@@ -84,7 +84,7 @@ void Connection::establish(Context& c, const PassiveOpen& how, Segment& segment)
   begin_passive(c, how);
   snd_.sent(1, how.syn_ack_sent_at, c.send_cache);
   const SendHalf::Acknowledged acked = snd_.acknowledge(how.iss + 1, c.send_cache);
-  if (!how.syn_ack_retransmitted) rtt_.sample(c.now - acked.first_sent_at);
+  measure_handshake(c, segment, acked);
   snd_.update_window(segment.seq, segment.ack, segment.window.bytes(snd_.scale()));
   become_established(c);
   process_text(c, segment);
@@ -181,7 +181,7 @@ Connection::Verdict Connection::check_ack_in_syn_sent(Context& c, const Segment&
 void Connection::connected_by_syn_ack(Context& c, Segment& segment) {
   fast_open_answered(c, segment);
   const SendHalf::Acknowledged acked = snd_.acknowledge(segment.ack, c.send_cache);
-  if (!syn_retransmitted_) rtt_.sample(c.now - acked.first_sent_at);
+  measure_handshake(c, segment, acked);
   bytes_acked_ += acked.length - 1;
   // Data in the SYN that is not acknowledged goes out again right away, as if for the first time (RFC 7413 §4.2.1).
   snd_.forget_unacknowledged();

@@ -71,7 +71,6 @@ ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool f
     position_ += payload.size();
     nxt_ += payload.size();
     result.delivered = payload.size();
-    ceiling_ = std::min(ceiling_ + 2 * payload.size(), std::max(ceiling_, limit_));
   }
   while (!work_->reassembly.empty()) {
     Slice next = work_->reassembly.take(position_);
@@ -82,6 +81,7 @@ ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool f
     result.delivered += next.size();
     append(next, small);
   }
+  ceiling_ = std::min(ceiling_ + 2 * result.delivered, std::max(ceiling_, limit_));
   if (fin_position_ && *fin_position_ <= position_) {
     fin_position_.reset();
     result.fin = true;

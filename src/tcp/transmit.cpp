@@ -88,6 +88,7 @@ std::uint32_t Connection::send_mss() const noexcept {
 // Payload of the largest super-segment, in whole segments.
 std::uint32_t Connection::max_payload() const noexcept {
   const std::uint32_t mss = send_mss();
+  if (path_.max_super_segment <= path_.mtu) return mss;  // the device cuts nothing
   const std::uint32_t header = header_overhead(tuple_.local.address.is_v4()) + (timestamps_ ? kTimestampsSize : 0);
   const std::uint32_t room = path_.max_super_segment > header ? path_.max_super_segment - header : 0;
   return room > mss ? room - room % mss : mss;
@@ -187,7 +188,7 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
     // Nothing in flight would ever bring an acknowledgement that opens the window: probe it.
     const bool shut = std::min(unsent, send_mss()) > window;
     if (shut && snd_.outstanding() == 0 && !timers_.armed(TimerKind::Persist))
-      timers_.arm(TimerKind::Persist, c.now + backed_off(rtt_.rto(), probes_out_));
+      timers_.arm(TimerKind::Persist, c.now + backed_off(base_rto(), probes_out_));
     return false;
   }
   length = snd_.gather(snd_.nxt(), length, packet);
@@ -195,7 +196,7 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
   const bool fin = fin_unsent && last && window > length && (length > 0 || window > 0);
   if (length == 0 && !fin) {
     if (snd_.outstanding() == 0 && !timers_.armed(TimerKind::Persist))
-      timers_.arm(TimerKind::Persist, c.now + backed_off(rtt_.rto(), probes_out_));
+      timers_.arm(TimerKind::Persist, c.now + backed_off(base_rto(), probes_out_));
     return false;
   }
 
