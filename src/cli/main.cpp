@@ -16,7 +16,7 @@ namespace ff::cli {
 namespace {
 
 // `ff --help` lists them in this order.
-std::vector<AddCommand> commands() { return {}; }
+std::vector<AddCommand> commands() { return {add_link_command}; }
 
 std::vector<std::string> command_names(const CLI::App& app) {
   std::vector<std::string> names{"help"};
