@@ -23,7 +23,6 @@ struct Listener {
   Ring<std::uint32_t> accept_queue;       // indices of connections
   Ring<Instant> fast_open_reset_until;    // RFC 7413 §5.1: places kept busy after a RST, until when
   ListHook event_hook;
-  bool told = false;  // an event about what waits was given out and nothing was accepted since
 
   // As Linux's sk_acceptq_is_full: one more than the limit fits.
   [[nodiscard]] bool accept_queue_full() const noexcept { return accept_queue.size() > accept_limit; }

@@ -43,7 +43,6 @@ class DelayedAck {
   // An acknowledgement went out for `segments` segments.
   void ack_sent(std::uint32_t segments) noexcept {
     quick_ -= static_cast<std::uint8_t>(std::min<std::uint32_t>(quick_, std::max(segments, 1u)));
-    if (quick_ == 0 && delay_ > kMinDelay) delay_ = std::max(kMinDelay, delay_);
   }
 
   // Something went wrong (loss, reordering): acknowledge at once for a while.
