@@ -68,9 +68,9 @@ struct ListenOptions {
   std::uint32_t backlog = 4096;  // accept-queue limit; cut to somaxconn
   // How many Fast Open connections may be half-open at a time (TCP_FASTOPEN); 0 switches Fast Open off, nothing leaves
   // it to bit 0x400 of tcp_fastopen.
-  std::optional<std::uint32_t> fast_open_queue;
+  std::optional<std::uint32_t> fast_open_queue{};
   // Keys for this listener alone (TCP_FASTOPEN_KEY).
-  std::optional<FastOpenKeys> fast_open_keys;
+  std::optional<FastOpenKeys> fast_open_keys{};
   std::uint64_t user_data = 0;  // comes back in events
 };
 
@@ -82,10 +82,10 @@ enum class FastOpenMode : std::uint8_t {
 
 struct ConnectOptions {
   Endpoint remote;
-  std::optional<Endpoint> local;  // port 0: an ephemeral one
+  std::optional<Endpoint> local{};  // port 0: an ephemeral one
   FastOpenMode fast_open = FastOpenMode::Off;
   bool fast_open_no_cookie = false;  // TCP_FASTOPEN_NO_COOKIE: data in the SYN without a cookie
-  Slice data;                        // the first bytes to send; they go out in the SYN as far as they may
+  Slice data{};                      // the first bytes to send; they go out in the SYN as far as they may
   bool no_delay = false;             // TCP_NODELAY
   std::uint64_t user_data = 0;       // comes back in events
 };
