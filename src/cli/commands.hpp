@@ -33,6 +33,8 @@ struct Failure : std::runtime_error {
 // A file src/cli/NAME.cpp offers add_NAME_command(): it adds a subcommand whose callback does the work. The callback
 // returns for success; otherwise it throws one of the above.
 using AddCommand = void (*)(CLI::App& app);
+void add_get_command(CLI::App& app);
+void add_serve_command(CLI::App& app);
 void add_link_command(CLI::App& app);
 
 }  // namespace ff::cli

@@ -12,11 +12,16 @@
 #include "cli/usage.hpp"
 
 namespace ff::cli {
-
 namespace {
 
 // `ff --help` lists them in this order.
-std::vector<AddCommand> commands() { return {add_link_command}; }
+std::vector<AddCommand> commands() {
+  return {
+      add_get_command,
+      add_serve_command,
+      add_link_command,
+  };
+}
 
 std::vector<std::string> command_names(const CLI::App& app) {
   std::vector<std::string> names{"help"};

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "firstflight/address.hpp"
-#include "firstflight/time.hpp"
 
 namespace ff::cli {
 
@@ -20,8 +19,6 @@ template <typename T>
 using Parsed = std::expected<T, std::string>;
 
 Parsed<std::uint64_t> parse_whole_number(std::string_view text, std::uint64_t first, std::uint64_t last);
-// "250ms", "1.5s", "2m", "100us"; a number alone counts seconds.
-Parsed<Duration> parse_duration(std::string_view text);
 Parsed<IpAddress> parse_address(std::string_view text);
 // An interface's address with its prefix length; a lone address counts as /32 or /128.
 Parsed<Cidr> parse_interface_address(std::string_view text);

@@ -1,0 +1,43 @@
+// The options that every subcommand with a stack of its own has.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/options.hpp"
+#include "firstflight/address.hpp"
+#include "firstflight/settings.hpp"
+
+namespace ff::cli {
+
+// "tun:NAME" or "tun:NAME@NETNS".
+struct DeviceName {
+  std::string name;
+  std::string netns;  // empty: the namespace of this process; otherwise /run/netns/NETNS
+
+  [[nodiscard]] std::string to_string() const;
+  friend bool operator==(const DeviceName&, const DeviceName&) = default;
+};
+Parsed<DeviceName> parse_device(std::string_view text);
+
+struct StackOptions {
+  std::optional<DeviceName> device;
+  std::vector<Cidr> addresses;
+  std::vector<IpAddress> gateways;
+  std::vector<Cidr> host_addresses;  // the kernel's, on its side of the device
+  std::optional<std::uint16_t> mtu;
+  Settings settings;
+  std::optional<std::string> pcap;
+  std::optional<std::uint64_t> seed;
+  bool no_offload = false;
+};
+
+void add_stack_options(CLI::App& app, StackOptions& options);
+
+// Throws UsageError when something is missing or does not go together. Needs no privilege.
+void check_stack_options(const StackOptions& options);
+
+}  // namespace ff::cli

@@ -1,0 +1,146 @@
+#include "cli/stack_host.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "cli/commands.hpp"
+#include "device/link.hpp"
+
+namespace ff::cli {
+namespace {
+
+// While it lives, this thread is in another network namespace. A device opened there stays usable afterwards.
+class NetworkNamespace {
+ public:
+  explicit NetworkNamespace(const std::string& name) : home_(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)) {
+    const std::string path = "/run/netns/" + name;
+    const int there = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (there < 0)
+      throw UsageError(fmt::format("no network namespace '{}' ({}: {}); make it with 'ip netns add {}'", name, path,
+                                   std::strerror(errno), name));
+    const bool entered = home_ >= 0 && ::setns(there, CLONE_NEWNET) == 0;
+    const int error = errno;
+    ::close(there);
+    if (entered) return;
+    if (home_ >= 0) ::close(home_);
+    throw UsageError(fmt::format("cannot enter network namespace '{}': {}; run as root", name, std::strerror(error)));
+  }
+  NetworkNamespace(const NetworkNamespace&) = delete;
+  NetworkNamespace& operator=(const NetworkNamespace&) = delete;
+  ~NetworkNamespace() {
+    // Nothing sensible can run in a namespace that nobody asked for.
+    if (::setns(home_, CLONE_NEWNET) != 0) std::abort();
+    ::close(home_);
+  }
+
+ private:
+  int home_;
+};
+
+// What the kernel says of a device in one sentence, as a wrong use of the program.
+template <typename T>
+T usable(std::expected<T, std::string> result) {
+  if (!result) throw UsageError(result.error());
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+Seed seed_of(const StackOptions& options) {
+  if (options.seed) return Seed::from_number(*options.seed);
+  Seed seed;
+  // At most 256 bytes are given whole or not at all.
+  if (::getrandom(seed.bytes.data(), seed.bytes.size(), 0) != static_cast<ssize_t>(seed.bytes.size()))
+    throw Failure(fmt::format("the kernel gives no random bytes: {}", std::strerror(errno)));
+  return seed;
+}
+
+StackConfig config_of(const StackOptions& options) {
+  check_stack_options(options);
+  StackConfig config;
+  config.seed = seed_of(options);
+  config.settings = options.settings;
+  return config;
+}
+
+// The kernel's side of the device: what `ip link set` and `ip address add` would do.
+void configure_link(const TunDevice& tun, const StackOptions& options) {
+  if (tun.created()) {
+    if (options.mtu) usable(link::set_mtu(tun.name(), *options.mtu));
+    usable(link::set_up(tun.name()));
+  }
+  for (const Cidr& address : options.host_addresses) usable(link::add_address(tun.name(), address));
+}
+
+}  // namespace
+
+StackHost::StackHost(const StackOptions& options, LadderRecorder* ladder)
+    : addresses_(options.addresses), stack_(config_of(options)), loop_(stack_) {
+  open_device(options);
+  outermost_ = tun_.get();
+  if (options.pcap) open_capture(*options.pcap);
+  if (ladder != nullptr) {
+    tap_ = std::make_unique<LadderTap>(*outermost_, *ladder, [this] { return loop_.now(); });
+    outermost_ = tap_.get();
+  }
+  attach(options);
+}
+
+void StackHost::open_device(const StackOptions& options) {
+  const DeviceName& device = *options.device;
+  device_name_ = device.to_string();
+  std::optional<NetworkNamespace> inside;
+  if (!device.netns.empty()) inside.emplace(device.netns);
+  tun_ = usable(TunDevice::open({.name = device.name, .create = true, .offload = !options.no_offload}));
+  configure_link(*tun_, options);
+  usable(tun_->refresh_mtu());
+}
+
+void StackHost::open_capture(const std::string& path) {
+  pcap_file_ = usable(FileSink::create(path));
+  pcap_writer_ = std::make_unique<PcapngWriter>(*pcap_file_);
+  capture_ = std::make_unique<CaptureDevice>(
+      *outermost_, *pcap_writer_, tun_->name(), [this] { return loop_.now(); }, Loop::wall_clock_offset());
+  outermost_ = capture_.get();
+  // So that somebody who looks while we run sees all but the latest.
+  flush_capture_every(std::chrono::milliseconds(500));
+}
+
+void StackHost::flush_capture_every(Duration period) {
+  loop_.call_after(period, [this, period](Instant) {
+    pcap_writer_->flush();
+    flush_capture_every(period);
+  });
+}
+
+void StackHost::attach(const StackOptions& options) {
+  InterfaceConfig config;
+  config.name = tun_->name();
+  config.mtu = options.mtu.value_or(tun_->mtu());
+  config.addresses = options.addresses;
+  config.gateways = options.gateways;
+  if (options.no_offload) config.max_super_segment = config.mtu;
+  if (config.mtu > tun_->mtu())
+    throw UsageError(fmt::format("--mtu {} is more than the {} of {}; leave it out or raise the device's", config.mtu,
+                                 tun_->mtu(), device_name_));
+  const Result<InterfaceId> interface = stack_.add_interface(config);
+  if (!interface)
+    throw UsageError(
+        fmt::format("the stack cannot use {} with these addresses and an MTU of {}: {}; IPv6 needs an MTU of 1280",
+                    device_name_, config.mtu, to_string(interface.error())));
+  loop_.add_device(*interface, *outermost_);
+}
+
+bool StackHost::has_family(bool v4) const noexcept {
+  return std::ranges::any_of(addresses_, [v4](const Cidr& own) { return own.address.is_v4() == v4; });
+}
+
+std::string StackHost::capture_error() const { return pcap_writer_ ? pcap_writer_->error() : std::string(); }
+
+}  // namespace ff::cli

@@ -1,0 +1,52 @@
+// A stack with all it needs to run in this process: its device, a capture if wanted, and the loop that drives it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cli/common_options.hpp"
+#include "cli/ladder.hpp"
+#include "device/capture.hpp"
+#include "device/pcapng.hpp"
+#include "device/tun.hpp"
+#include "firstflight/stack.hpp"
+#include "runtime/loop.hpp"
+
+namespace ff::cli {
+
+class StackHost {
+ public:
+  // Throws UsageError when a device, privilege or file is missing. `ladder`: who is shown every packet, or null; it
+  // must outlive this.
+  explicit StackHost(const StackOptions& options, LadderRecorder* ladder = nullptr);
+
+  [[nodiscard]] Stack& stack() noexcept { return stack_; }
+  [[nodiscard]] Loop& loop() noexcept { return loop_; }
+  [[nodiscard]] const std::vector<Cidr>& addresses() const noexcept { return addresses_; }
+  // "tun:ff0"
+  [[nodiscard]] const std::string& device_name() const noexcept { return device_name_; }
+  [[nodiscard]] bool has_family(bool v4) const noexcept;
+
+  // Why the capture is not complete; empty while all is well, or when none was wanted.
+  [[nodiscard]] std::string capture_error() const;
+
+ private:
+  void open_device(const StackOptions& options);
+  void open_capture(const std::string& path);
+  void attach(const StackOptions& options);
+  void flush_capture_every(Duration period);
+
+  std::vector<Cidr> addresses_;
+  std::string device_name_;
+  // In the order in which packets leave.
+  std::unique_ptr<TunDevice> tun_;
+  std::unique_ptr<FileSink> pcap_file_;
+  std::unique_ptr<PcapngWriter> pcap_writer_;
+  std::unique_ptr<CaptureDevice> capture_;
+  std::unique_ptr<LadderTap> tap_;
+  Device* outermost_ = nullptr;
+  Stack stack_;
+  Loop loop_;
+};
+
+}  // namespace ff::cli
