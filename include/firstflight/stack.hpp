@@ -31,21 +31,21 @@
 namespace ff {
 
 struct StackConfig {
-  Seed seed;
-  Settings settings;
+  Seed seed{};
+  Settings settings{};
   // The most connections (in all states but TIME_WAIT) at a time.
   std::uint32_t max_connections = 16u << 20;
   // For tests: every connection starts at this sequence number, instead of one that RFC 6528 derives from the seed.
-  std::optional<std::uint32_t> initial_sequence_number;
+  std::optional<std::uint32_t> initial_sequence_number{};
 };
 
 using InterfaceId = std::uint16_t;
 
 struct InterfaceConfig {
-  std::string name;
-  std::uint16_t mtu = 1500;         // bytes of IP packet; at least 68 (IPv4) or 1280 (IPv6)
-  std::vector<Cidr> addresses;      // our own, each with its prefix
-  std::vector<IpAddress> gateways;  // at most one per family; makes this the default interface of the family
+  std::string name{};
+  std::uint16_t mtu = 1500;           // bytes of IP packet; at least 68 (IPv4) or 1280 (IPv6)
+  std::vector<Cidr> addresses{};      // our own, each with its prefix
+  std::vector<IpAddress> gateways{};  // at most one per family; makes this the default interface of the family
   // The largest super-segment to hand out, IP header included; at most 65535. The MTU switches super-segments off.
   std::uint32_t max_super_segment = 65535;
 };
@@ -63,7 +63,7 @@ struct ConnectionId {
 };
 
 struct ListenOptions {
-  Endpoint local;  // address "any": every address of that family; :: takes IPv4 too unless ipv6_only
+  Endpoint local{};  // address "any": every address of that family; :: takes IPv4 too unless ipv6_only
   bool ipv6_only = false;
   std::uint32_t backlog = 4096;  // accept-queue limit; cut to somaxconn
   // How many Fast Open connections may be half-open at a time (TCP_FASTOPEN); 0 switches Fast Open off, nothing leaves
@@ -81,7 +81,7 @@ enum class FastOpenMode : std::uint8_t {
 };
 
 struct ConnectOptions {
-  Endpoint remote;
+  Endpoint remote{};
   std::optional<Endpoint> local{};  // port 0: an ephemeral one
   FastOpenMode fast_open = FastOpenMode::Off;
   bool fast_open_no_cookie = false;  // TCP_FASTOPEN_NO_COOKIE: data in the SYN without a cookie

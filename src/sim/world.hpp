@@ -4,8 +4,7 @@
 //   sim::World world({.seed = 7});
 //   const auto client = world.add_host({.name = "client"});
 //   const auto server = world.add_host({.name = "server"});
-//   world.connect(world.add_interface(client, {.name = "eth0", .addresses = {*Cidr::parse("10.0.0.1/24")}}),
-//                 world.add_interface(server, {.name = "eth0", .addresses = {*Cidr::parse("10.0.0.2/24")}}),
+//   world.connect(world.add_interface(client, {...}), world.add_interface(server, {...}),
 //                 {.delay = 50ms});
 //   world.on_event(server, [&](const Event& event) { ... world.stack(server).accept(event.listener) ... });
 //   world.stack(client).connect(world.now(), {...});

@@ -22,6 +22,7 @@
 
 #include "device/file_descriptor.hpp"
 #include "device/link.hpp"
+#include "kernel_peer.hpp"
 #include "network_namespace.hpp"
 #include "packet_samples.hpp"
 
@@ -31,36 +32,6 @@ namespace {
 using test::Bytes;
 using test::SampleSpec;
 using SendResult = Device::SendResult;
-
-// The kernel takes packets for an IPv6 address only once it has made the route to it, which a work queue does later.
-void await_local_route(const std::string& address_in_hex) {
-  for (int tries = 0; tries < 2000; ++tries) {
-    std::ifstream routes("/proc/net/ipv6_route");
-    for (std::string line; std::getline(routes, line);) {
-      const bool local = line.size() > 141 && (std::stoul(line.substr(132, 8), nullptr, 16) & RTF_LOCAL) != 0;
-      if (local && line.starts_with(address_in_hex)) return;
-    }
-    ::usleep(1000);
-  }
-  ADD_FAILURE() << "no local route for " << address_in_hex;
-}
-
-// The kernel is 10.77.0.1 and fd77::1 (the destination of samples), we are 10.77.0.2 and fd77::2 (their source).
-std::unique_ptr<TunDevice> open_with_addresses(bool offload) {
-  auto device = TunDevice::open({.name = "ff-test", .offload = offload});
-  if (!device) throw std::runtime_error(device.error());
-  EXPECT_TRUE((*device)->created());
-  EXPECT_EQ((*device)->name(), "ff-test");
-  EXPECT_EQ((*device)->offload(), offload);
-  for (const char* address : {"10.77.0.1/24", "fd77::1/64"}) {
-    const auto added = link::add_address("ff-test", *Cidr::parse(address));
-    EXPECT_TRUE(added.has_value()) << added.error();
-  }
-  const auto up = link::set_up("ff-test");
-  EXPECT_TRUE(up.has_value()) << up.error();
-  await_local_route("fd770000000000000000000000000001");
-  return std::move(*device);
-}
 
 // The next packet of `protocol`; the kernel also sends discovery messages of its own.
 std::optional<RxPacket> receive(TunDevice& device, std::uint8_t protocol) {
@@ -81,56 +52,11 @@ SendResult send(TunDevice& device, const SampleSpec& spec) {
 
 Bytes bytes_of(const Slice& slice) { return {slice.span().begin(), slice.span().end()}; }
 
-// A kernel socket, and its peer's address: ours.
-struct KernelSocket {
-  KernelSocket(bool v6, int type, std::uint16_t peer_port) : socket(::socket(v6 ? AF_INET6 : AF_INET, type, 0)) {
-    if (v6) {
-      sockaddr_in6 to{};
-      to.sin6_family = AF_INET6;
-      to.sin6_port = htons(peer_port);
-      ::inet_pton(AF_INET6, "fd77::2", &to.sin6_addr);
-      std::memcpy(&peer, &to, peer_size = sizeof to);
-    } else {
-      sockaddr_in to{};
-      to.sin_family = AF_INET;
-      to.sin_port = htons(peer_port);
-      ::inet_pton(AF_INET, "10.77.0.2", &to.sin_addr);
-      std::memcpy(&peer, &to, peer_size = sizeof to);
-    }
-  }
-  [[nodiscard]] int connect() const {
-    return ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&peer), peer_size);
-  }
-  [[nodiscard]] std::uint16_t local_port() const {
-    sockaddr_in6 local{};
-    socklen_t size = sizeof local;
-    ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&local), &size);
-    return ntohs(local.sin6_port);  // at the same place for both families
-  }
-
-  // Waits for `size` bytes, and not for ever.
-  [[nodiscard]] Bytes read(std::size_t size) const {
-    Bytes all;
-    pollfd wait{.fd = socket.get(), .events = POLLIN, .revents = 0};
-    while (all.size() < size && ::poll(&wait, 1, 2000) == 1) {
-      std::array<std::uint8_t, 65536> part;
-      const ssize_t got = ::recv(socket.get(), part.data(), part.size(), MSG_DONTWAIT);
-      if (got <= 0) break;
-      all.insert(all.end(), part.begin(), part.begin() + got);
-    }
-    return all;
-  }
-
-  FileDescriptor socket;
-  sockaddr_storage peer{};
-  socklen_t peer_size = 0;
-};
-
 void exchange_datagrams(bool offload) {
-  const auto device = open_with_addresses(offload);
+  const auto device = test::open_with_addresses(offload);
   for (const bool v6 : {false, true}) {
     SCOPED_TRACE(v6 ? "IPv6" : "IPv4");
-    const KernelSocket kernel(v6, SOCK_DGRAM, 7000);
+    const test::KernelSocket kernel(v6, SOCK_DGRAM, 7000);
     ASSERT_EQ(kernel.connect(), 0) << std::strerror(errno);
     const Bytes text = test::sample_payload(333, 5);
     ASSERT_EQ(::send(kernel.socket.get(), text.data(), text.size(), 0), 333);
@@ -242,10 +168,10 @@ class HandPeer {
 };
 
 void exchange_super_segments(bool offload) {
-  const auto device = open_with_addresses(offload);
+  const auto device = test::open_with_addresses(offload);
   for (const bool v6 : {false, true}) {
     SCOPED_TRACE(v6 ? "IPv6" : "IPv4");
-    const KernelSocket kernel(v6, SOCK_STREAM | SOCK_NONBLOCK, 80);
+    const test::KernelSocket kernel(v6, SOCK_STREAM | SOCK_NONBLOCK, 80);
     EXPECT_EQ(kernel.connect(), -1);
     ASSERT_EQ(errno, EINPROGRESS);
     HandPeer peer(*device, v6);
@@ -281,7 +207,7 @@ TEST(Tun, CutsSuperSegmentsWithoutOffload) {
 TEST(Tun, CountsWhatTheKernelRefuses) {
   FF_IN_NETWORK_NAMESPACE([] {
     for (const bool offload : {true, false}) {
-      const auto device = open_with_addresses(offload);
+      const auto device = test::open_with_addresses(offload);
       EXPECT_TRUE(link::set_up("ff-test", false).has_value());
       EXPECT_EQ(send(*device, {.pieces = {10}}), SendResult::Sent);
       EXPECT_EQ(device->counters().send_drops, 1u);
@@ -294,7 +220,7 @@ TEST(Tun, CountsWhatTheKernelRefuses) {
 
 TEST(Tun, KnowsTheMtu) {
   FF_IN_NETWORK_NAMESPACE([] {
-    const auto device = open_with_addresses(true);
+    const auto device = test::open_with_addresses(true);
     EXPECT_EQ(device->mtu(), 1500);
     EXPECT_TRUE(link::set_mtu("ff-test", 9000).has_value());
     EXPECT_TRUE(device->refresh_mtu().has_value());
@@ -306,8 +232,8 @@ TEST(Tun, KnowsTheMtu) {
 // A packet that the user holds is not overwritten by later ones.
 TEST(Tun, ReceivedPacketsStayAsTheyAre) {
   FF_IN_NETWORK_NAMESPACE([] {
-    const auto device = open_with_addresses(true);
-    const KernelSocket kernel(false, SOCK_DGRAM, 7000);
+    const auto device = test::open_with_addresses(true);
+    const test::KernelSocket kernel(false, SOCK_DGRAM, 7000);
     ASSERT_EQ(kernel.connect(), 0);
     std::vector<RxPacket> kept;
     for (int i = 0; i < 1000; ++i) {
@@ -423,9 +349,9 @@ TEST(TunErrors, WithoutTheTunDriver) {
   });
 }
 
-TEST(Link, AddsAddressesAndRoutes) {
+TEST(HostLink, AddsAddressesAndRoutes) {
   FF_IN_NETWORK_NAMESPACE([] {
-    const auto device = open_with_addresses(true);
+    const auto device = test::open_with_addresses(true);
     const auto again = link::add_address("ff-test", *Cidr::parse("10.77.0.1/24"));
     EXPECT_TRUE(again.has_value()) << again.error();
     for (const auto& [prefix, via] :
@@ -458,7 +384,7 @@ TEST(Link, AddsAddressesAndRoutes) {
   });
 }
 
-TEST(Link, ErrorsAreOneSentence) {
+TEST(HostLink, ErrorsAreOneSentence) {
   EXPECT_EQ(link::set_up("nosuchdevice").error(),
             "setting nosuchdevice up: there is no network interface nosuchdevice");
   EXPECT_EQ(link::mtu("nosuchdevice").error(),
