@@ -47,7 +47,8 @@ void Connection::answer_unacceptable(Context& c, const Segment& segment) {
     return;
   }
   if (sack_ && before(segment.seq, rcv_.nxt())) {
-    rcv_.note_duplicate(segment.seq, segment.seq + segment.payload.size());
+    const Seq end = segment.seq + segment.payload.size();
+    rcv_.note_duplicate(segment.seq, after(end, rcv_.nxt()) ? rcv_.nxt() : end);  // PAWS may refuse what is new in part
     c.env.counters.add(Counter::TcpExt_TCPDSACKOldSent);
   }
   ack_at_once(c);

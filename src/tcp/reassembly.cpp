@@ -17,8 +17,8 @@ Reassembly::Added Reassembly::add(std::uint64_t position, const Slice& payload) 
   if (next != pieces_.begin()) {
     const auto& [begin, piece] = *std::prev(next);
     if (begin + piece.size() > at) {
-      added.duplicate = true;
       at = begin + piece.size();
+      added.duplicate = Run{position, std::min(at, end)};
     }
   }
   while (at < end) {
@@ -30,8 +30,12 @@ Reassembly::Added Reassembly::add(std::uint64_t position, const Slice& payload) 
       pieces_.emplace_hint(next, at, std::move(part));
     }
     if (next == pieces_.end() || next->first >= end) break;
-    added.duplicate = true;
     at = next->first + next->second.size();
+    if (!added.duplicate) {
+      added.duplicate = Run{next->first, std::min(at, end)};
+    } else if (added.duplicate->end == next->first) {
+      added.duplicate->end = std::min(at, end);
+    }
     ++next;
   }
   bytes_ += added.new_bytes;
@@ -73,6 +77,11 @@ Slice Reassembly::take(std::uint64_t position) {
   runs_.erase(runs_.begin());
   if (run_end > end) runs_.emplace(end, run_end);
   return taken;
+}
+
+std::optional<Reassembly::Run> Reassembly::overtaken(std::uint64_t position) const {
+  if (runs_.empty() || runs_.begin()->first >= position) return std::nullopt;
+  return Run{runs_.begin()->first, std::min(runs_.begin()->second, position)};
 }
 
 std::optional<Reassembly::Run> Reassembly::run_at(std::uint64_t position) const {

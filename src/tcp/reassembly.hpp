@@ -15,9 +15,13 @@ namespace ff::tcp {
 // Places are counted in bytes of the stream, so that nothing wraps here.
 class Reassembly {
  public:
+  // A stretch of the stream.
+  struct Run {
+    std::uint64_t begin, end;
+  };
   struct Added {
-    std::uint32_t new_bytes = 0;  // that were not here yet
-    bool duplicate = false;       // some were
+    std::uint32_t new_bytes = 0;   // that were not here yet
+    std::optional<Run> duplicate;  // the first of those that were
   };
   // Keeps those bytes of `payload`, which starts at `position`, that are not here yet: what came first stays (a second,
   // different copy changes nothing).
@@ -25,6 +29,9 @@ class Reassembly {
 
   // The first byte behind a gap that closed: takes out what now follows `position`, an empty slice when there is a gap.
   Slice take(std::uint64_t position);
+
+  // What waits here although everything before `position` has arrived in order.
+  [[nodiscard]] std::optional<Run> overtaken(std::uint64_t position) const;
 
   [[nodiscard]] bool empty() const noexcept { return pieces_.empty(); }
   // Memory that the pieces hold, with what each costs beside its bytes.
@@ -41,9 +48,6 @@ class Reassembly {
 
  private:
   // The stretch without gaps that holds `position`.
-  struct Run {
-    std::uint64_t begin, end;
-  };
   [[nodiscard]] std::optional<Run> run_at(std::uint64_t position) const;
   void note_change(std::uint64_t position) noexcept;
 

@@ -58,8 +58,8 @@ ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool f
     if (work_->reassembly.memory() + payload.size() + Reassembly::kCostOfPiece > limit_) {
       result.dropped = true;
       if (fin) fin_position_.reset();
-    } else if (!payload.empty() && work_->reassembly.add(place, payload).duplicate) {
-      note_duplicate(seq, seq + payload.size());
+    } else if (!payload.empty()) {
+      if (const auto duplicate = work_->reassembly.add(place, payload).duplicate) note_duplicate(*duplicate);
     }
     release_if_idle(cache);
     return result;
@@ -72,6 +72,7 @@ ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool f
     nxt_ += payload.size();
     result.delivered = payload.size();
   }
+  if (const auto duplicate = work_->reassembly.overtaken(position_)) note_duplicate(*duplicate);
   while (!work_->reassembly.empty()) {
     Slice next = work_->reassembly.take(position_);
     if (next.empty()) break;
@@ -88,6 +89,12 @@ ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool f
   }
   release_if_idle(cache);
   return result;
+}
+
+// RFC 2883 §4: exactly what came twice.
+void ReceiveHalf::note_duplicate(const Reassembly::Run& run) noexcept {
+  const auto seq_of = [this](std::uint64_t place) { return nxt_ + static_cast<std::uint32_t>(place - position_); };
+  note_duplicate(seq_of(run.begin), seq_of(run.end));
 }
 
 std::uint32_t ReceiveHalf::read(MutableByteSpan into, WorkCache& cache) noexcept {

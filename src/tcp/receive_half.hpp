@@ -86,6 +86,7 @@ class ReceiveHalf {
   [[nodiscard]] std::string check() const;
 
  private:
+  void note_duplicate(const Reassembly::Run& run) noexcept;
   void release_if_idle(WorkCache& cache) noexcept;
   void append(const Slice& payload, SlabPool& small);
   // Right edge that the buffer allows now, with silly-window avoidance.
