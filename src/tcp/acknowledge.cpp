@@ -33,7 +33,7 @@ void Connection::acknowledged(Context& c, const Segment& segment) {
     const bool was_syn = handshake;
     const SendHalf::Acknowledged acked = snd_.acknowledge(segment.ack, c.send_cache);
     snd_.update_window(segment.seq, segment.ack, window);
-    probes_out_ = 0;
+    probes_out_ = probe_backoff_ = 0;
     if (was_syn) {
       measure_handshake(c, segment, acked);
     } else {
@@ -55,7 +55,10 @@ void Connection::acknowledged(Context& c, const Segment& segment) {
   const bool window_changed = snd_.update_window(segment.seq, segment.ack, window);
   if (segment.ack == snd_.una()) probes_out_ = 0;
   if (pure && is_duplicate_ack(segment, window_changed)) duplicate_ack(c);
-  if (snd_.window() > 0) timers_.cancel(TimerKind::Persist);
+  if (snd_.window() > 0) {
+    timers_.cancel(TimerKind::Persist);
+    probe_backoff_ = 0;
+  }
 }
 
 // RFC 5681 §2. One whose SACK block lies below the acknowledgement reports a duplicate (RFC 2883), no gap.

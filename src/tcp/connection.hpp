@@ -248,10 +248,11 @@ class Connection {
 
   Phase phase_ = Phase::Open;
   std::uint8_t dup_acks_ = 0;
-  std::uint8_t backoff_ = 0;      // doublings of the RTO since the last round-trip time was measured
-  std::uint8_t retransmits_ = 0;  // consecutive time-outs
-  std::uint8_t probes_out_ = 0;   // window probes without an answer
-  std::uint8_t extra_acks_ = 0;   // duplicate ACKs still to send, one for each segment ahead of a gap
+  std::uint8_t backoff_ = 0;        // doublings of the RTO since the last round-trip time was measured
+  std::uint8_t retransmits_ = 0;    // consecutive time-outs
+  std::uint8_t probes_out_ = 0;     // window probes without an answer
+  std::uint8_t probe_backoff_ = 0;  // doublings of their interval since the window closed
+  std::uint8_t extra_acks_ = 0;     // duplicate ACKs still to send, one for each segment ahead of a gap
   FastOpenOutcome fast_open_ = FastOpenOutcome::NotTried;
   WireWindow last_window_;
   std::uint16_t peer_mss_ = kDefaultMss;

@@ -102,8 +102,9 @@ void Connection::persist_timeout(Context& c) {
     return finish(c, error_.value_or(Error::TimedOut));
   }
   ++probes_out_;
+  if (probe_backoff_ < UINT8_MAX) ++probe_backoff_;
   probe_due_ = true;
-  timers_.arm(TimerKind::Persist, c.now + backed_off(base_rto(), probes_out_));
+  timers_.arm(TimerKind::Persist, c.now + backed_off(base_rto(), probe_backoff_));
 }
 
 }  // namespace ff::tcp

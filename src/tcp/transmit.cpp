@@ -188,7 +188,7 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
     // Nothing in flight would ever bring an acknowledgement that opens the window: probe it.
     const bool shut = std::min(unsent, send_mss()) > window;
     if (shut && snd_.outstanding() == 0 && !timers_.armed(TimerKind::Persist))
-      timers_.arm(TimerKind::Persist, c.now + backed_off(base_rto(), probes_out_));
+      timers_.arm(TimerKind::Persist, c.now + backed_off(base_rto(), probe_backoff_));
     return false;
   }
   length = snd_.gather(snd_.nxt(), length, packet);
@@ -196,7 +196,7 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
   const bool fin = fin_unsent && last && window > length && (length > 0 || window > 0);
   if (length == 0 && !fin) {
     if (snd_.outstanding() == 0 && !timers_.armed(TimerKind::Persist))
-      timers_.arm(TimerKind::Persist, c.now + backed_off(base_rto(), probes_out_));
+      timers_.arm(TimerKind::Persist, c.now + backed_off(base_rto(), probe_backoff_));
     return false;
   }
 
