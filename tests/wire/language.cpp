@@ -653,8 +653,10 @@ void Wire::note(std::string_view text, const Where& where) {
 }
 
 std::string Wire::ladder() const {
-  std::string text;
-  for (const std::string& line : ladder_) text += line + "\n";
+  constexpr std::size_t kShown = 60;
+  const std::size_t skipped = ladder_.size() > kShown ? ladder_.size() - kShown : 0;
+  std::string text = skipped > 0 ? fmt::format("  ({} lines before)\n", skipped) : "";
+  for (std::size_t i = skipped; i < ladder_.size(); ++i) text += ladder_[i] + "\n";
   return text;
 }
 
