@@ -154,11 +154,22 @@ RC_GTEST_PROP(ReassemblyProperty, BehavesAsAMapOfBytes, (std::uint64_t seed)) {
     const std::uint64_t place = position + 1 + random.below(200);
     const std::string text = bytes_of(random.next(), 1 + random.below(60));
     std::uint32_t fresh = 0;
-    for (std::size_t i = 0; i < text.size(); ++i)
-      fresh += model.emplace(place + i, static_cast<std::uint8_t>(text[i])).second ? 1 : 0;
+    std::optional<std::uint64_t> first_duplicate, behind_duplicates;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      if (model.emplace(place + i, static_cast<std::uint8_t>(text[i])).second) {
+        ++fresh;
+        if (first_duplicate && !behind_duplicates) behind_duplicates = place + i;
+      } else if (!first_duplicate) {
+        first_duplicate = place + i;
+      }
+    }
     const tcp::Reassembly::Added added = reassembly.add(place, Slice::copy_of(as_bytes(text)));
     RC_ASSERT(added.new_bytes == fresh);
-    RC_ASSERT(added.duplicate == (fresh < text.size()));
+    RC_ASSERT(added.duplicate.has_value() == first_duplicate.has_value());
+    if (first_duplicate) {
+      RC_ASSERT(added.duplicate->begin == *first_duplicate);
+      RC_ASSERT(added.duplicate->end == behind_duplicates.value_or(place + text.size()));
+    }
 
     // Each block reported is a whole run of bytes that are there, the one just changed first.
     wire::SackBlocks blocks;
