@@ -100,7 +100,7 @@ void Link::put_on_wire(Instant sent, Slice packet) {
   }
   Instant arrival = sent + options_.delay;
   if (options_.jitter > Duration::zero()) {
-    arrival += Duration(between(random_, 0, static_cast<std::uint64_t>(options_.jitter.count())));
+    arrival += between(random_, Duration::zero(), options_.jitter);
   }
   const bool held_back = random_.chance(options_.reorder);
   const bool twice = random_.chance(options_.duplicate);

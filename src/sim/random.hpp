@@ -5,6 +5,7 @@
 
 #include "base/random.hpp"
 #include "firstflight/stack.hpp"
+#include "firstflight/time.hpp"
 
 namespace ff::sim {
 
@@ -18,6 +19,9 @@ inline std::uint64_t derived_seed(std::uint64_t seed, std::uint64_t index) noexc
 // Evenly from `first` to `last`, both included.
 inline std::uint64_t between(Random& random, std::uint64_t first, std::uint64_t last) noexcept {
   return first + random.below(last - first + 1);
+}
+inline Duration between(Random& random, Duration first, Duration last) noexcept {
+  return Duration(between(random, static_cast<std::uint64_t>(first.count()), static_cast<std::uint64_t>(last.count())));
 }
 
 }  // namespace ff::sim
