@@ -112,6 +112,8 @@ void Connection::advance_recovery(Context& c, std::uint32_t bytes, std::uint32_t
       // acknowledged, all but that hole had left the network before, and was counted by duplicate ACKs.
       dup_bytes_ -= std::min(dup_bytes_, bytes > mss ? bytes - mss : 0);
       snd_.mark_first_lost(mss);
+      // It was an estimate: segments may have been smaller.
+      dup_bytes_ = std::min(dup_bytes_, snd_.outstanding() - snd_.lost());
       c.env.counters.add(Counter::TcpExt_TCPFastRetrans);
       break;
     case Phase::Loss:

@@ -117,7 +117,10 @@ std::uint32_t Connection::sendable_length(std::uint32_t window) noexcept {
   const std::uint32_t unsent = snd_.unsent();
   const std::uint32_t mss = send_mss();
   if (std::min(unsent, mss) > window) return 0;
-  const std::uint32_t room = congestion_room();
+  std::uint32_t room = congestion_room();
+  // Segments follow the peer's largest window, and may have grown beyond a small congestion window since: with nothing
+  // in flight, no acknowledgement would ever open it.
+  if (pipe() == 0) room = std::max(room, mss);
   if (room < std::min(unsent, mss)) {
     cwnd_limited_ = true;
     return 0;
