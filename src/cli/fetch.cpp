@@ -54,6 +54,12 @@ void Fetch::give_up(Instant now, std::string why) {
   end(now, std::move(why));
 }
 
+std::string_view Fetch::progress() const {
+  const Result<ConnectionInfo> info = stack_.info(connection_);
+  if (!info || info->state == TcpState::SynSent) return "no connection";
+  return result_.first_byte ? "no whole answer" : "no answer";
+}
+
 // What the connection tells of its start, as long as there is one to ask.
 void Fetch::observe() {
   const Result<ConnectionInfo> info = stack_.info(connection_);

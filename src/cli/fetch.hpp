@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "cli/http.hpp"
 #include "cli/url.hpp"
@@ -36,6 +37,8 @@ class Fetch {
   void start(Instant now);
   void handle_event(Instant now, const Event& event);
   void give_up(Instant now, std::string why);
+  // How far it has come, for give_up(): "no connection", "no answer" or "no whole answer".
+  [[nodiscard]] std::string_view progress() const;
 
   [[nodiscard]] bool done() const noexcept { return done_; }
   [[nodiscard]] const FetchResult& result() const noexcept { return result_; }

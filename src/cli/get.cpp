@@ -169,7 +169,7 @@ void GetProgram::start_next(Instant now) {
                  [this](ByteSpan bytes) { body_.write(bytes); });
   fetch_started_ = now;
   timeout_ = host_.loop().call_at(now + options_.timeout, [this](Instant later) {
-    fetch_->give_up(later, fmt::format("no whole answer within {}", sim::format_duration(options_.timeout)));
+    fetch_->give_up(later, fmt::format("{} within {}", fetch_->progress(), sim::format_duration(options_.timeout)));
     after_step(later);
   });
   if (shows_progress_) progress_ = host_.loop().call_at(now + kProgressAfter, [this](Instant) { show_progress(); });

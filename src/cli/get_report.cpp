@@ -23,10 +23,10 @@ std::string describe_first_byte(const FetchResult& result) {
 }  // namespace
 
 std::string describe_syn(const FetchResult& result) {
-  if (result.syn_data_bytes == 0) return fmt::format("SYN without data: {}", to_string(result.fast_open));
+  if (result.syn_data_bytes == 0) return fmt::format("SYN without data ({})", to_string(result.fast_open));
   if (result.fast_open == FastOpenOutcome::Accepted)
     return fmt::format("SYN carried {} of data, accepted", format_bytes(result.syn_data_bytes));
-  return fmt::format("SYN carried {} of data, not accepted: {}", format_bytes(result.syn_data_bytes),
+  return fmt::format("SYN carried {} of data, not accepted ({})", format_bytes(result.syn_data_bytes),
                      to_string(result.fast_open));
 }
 

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <thread>
 
 #include "cli/commands.hpp"
 #include "device/link.hpp"
@@ -69,13 +70,26 @@ StackConfig config_of(const StackOptions& options) {
   return config;
 }
 
+// The kernel's default of 500 is less than the packets that a thousand connections start with at the same moment.
+constexpr std::uint32_t kQueueLength = 4096;
+
+// A packet that comes before an IPv6 address is ready is lost, and costs a connection its first second.
+void await_addresses(const std::vector<Cidr>& addresses) {
+  for (int attempt = 0; attempt < 200; ++attempt) {
+    if (std::ranges::all_of(addresses, [](const Cidr& own) { return link::is_in_use(own.address); })) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 // The kernel's side of the device: what `ip link set` and `ip address add` would do.
 void configure_link(const TunDevice& tun, const StackOptions& options) {
   if (tun.created()) {
     if (options.mtu) usable(link::set_mtu(tun.name(), *options.mtu));
+    usable(link::set_queue_length(tun.name(), kQueueLength));
     usable(link::set_up(tun.name()));
   }
   for (const Cidr& address : options.host_addresses) usable(link::add_address(tun.name(), address));
+  await_addresses(options.host_addresses);
 }
 
 }  // namespace

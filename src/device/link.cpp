@@ -13,7 +13,9 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <fstream>
 #include <span>
+#include <string>
 
 #include "device/file_descriptor.hpp"
 
@@ -134,6 +136,13 @@ Outcome set_mtu(const std::string& name, std::uint16_t mtu) {
   return interface_ioctl(SIOCSIFMTU, *request, fmt::format("setting the MTU of {} to {}", name, mtu));
 }
 
+Outcome set_queue_length(const std::string& name, std::uint32_t packets) {
+  auto request = request_for(name);
+  if (!request) return std::unexpected(request.error());
+  request->ifr_qlen = static_cast<int>(packets);
+  return interface_ioctl(SIOCSIFTXQLEN, *request, fmt::format("setting the queue length of {} to {}", name, packets));
+}
+
 Outcome set_up(const std::string& name, bool up) {
   auto request = request_for(name);
   if (!request) return std::unexpected(request.error());
@@ -158,6 +167,19 @@ Outcome add_address(const std::string& name, const Cidr& address) {
   request.add(IFA_ADDRESS, wire_bytes(address.address));
   if (const int error = request.perform(); error != 0 && error != EEXIST) return failure(doing, name, error);
   return {};
+}
+
+// An IPv4 address counts from the moment it is there, an IPv6 address from the moment its local route is.
+bool is_in_use(const IpAddress& address) {
+  if (address.is_v4()) return true;
+  std::string start;
+  for (const std::uint8_t byte : address.bytes()) start += fmt::format("{:02x}", byte);
+  start += " 80 ";  // the prefix length, hexadecimal
+  std::ifstream routes("/proc/thread-self/net/ipv6_route");
+  for (std::string line; std::getline(routes, line);) {
+    if (line.starts_with(start)) return true;
+  }
+  return false;
 }
 
 Outcome add_route(const std::string& name, const Cidr& prefix, std::optional<IpAddress> via) {

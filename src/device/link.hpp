@@ -18,9 +18,13 @@ using Outcome = std::expected<void, std::string>;
 std::expected<std::uint16_t, std::string> mtu(const std::string& name);
 Outcome set_mtu(const std::string& name, std::uint16_t mtu);
 Outcome set_up(const std::string& name, bool up = true);
+// How many packets to this device the kernel lets wait; what comes on top is dropped.
+Outcome set_queue_length(const std::string& name, std::uint32_t packets);
 // Gives the host `address` on this interface, with the route to its prefix; that it is there already is no error. There
 // is no duplicate detection; still the kernel takes packets for an IPv6 address only some moments later.
 Outcome add_address(const std::string& name, const Cidr& address);
+// Whether the kernel takes packets for this address of the host's by now.
+[[nodiscard]] bool is_in_use(const IpAddress& address);
 // Routes `prefix` into this interface, replacing such a route if there is one. `via`: by a gateway behind it.
 Outcome add_route(const std::string& name, const Cidr& prefix, std::optional<IpAddress> via = std::nullopt);
 
