@@ -86,7 +86,9 @@ void add_shape_options(CLI::App& command, const std::string& prefix, const std::
 }
 
 void add_options(CLI::App& command, LinkCommand& line) {
-  command.add_option("DEVICE_A", line.device_a, "a TUN device: NAME, or netns:NAMESPACE/NAME; made if there is none")
+  command
+      .add_option("DEVICE_A", line.device_a,
+                  "a TUN device: NAME, or tun:NAME@NETNS in another network namespace; made if there is none")
       ->required();
   command.add_option("DEVICE_B", line.device_b, "the other end, likewise")->required();
   add_shape_options(command, "", "Both directions", line.both);
@@ -110,15 +112,17 @@ struct DeviceName {
   std::string device;
 };
 
-DeviceName parse_device(const std::string& text) {
-  constexpr std::string_view kNamespace = "netns:";
-  if (!text.starts_with(kNamespace)) return {"", text};
-  const std::string rest = text.substr(kNamespace.size());
-  const std::size_t slash = rest.find('/');
-  if (slash == std::string::npos || slash == 0 || slash + 1 == rest.size()) {
-    throw UsageError(fmt::format("'{}' is no device; give a name such as tun0, or netns:NAMESPACE/tun0", text));
-  }
-  return {rest.substr(0, slash), rest.substr(slash + 1)};
+// "tun0", "tun:tun0" or "tun:tun0@NETNS", as --device of the other subcommands has it.
+DeviceName parse_device(std::string_view text) {
+  constexpr std::string_view kScheme = "tun:";
+  std::string_view rest = text;
+  if (rest.starts_with(kScheme)) rest.remove_prefix(kScheme.size());
+  const std::size_t at = rest.find('@');
+  const std::string device(rest.substr(0, at));
+  if (at == std::string_view::npos && !device.empty()) return {"", device};
+  if (device.empty() || at + 1 == rest.size())
+    throw UsageError(fmt::format("'{}' is no device; give a name such as tun0, or tun:tun0@NETNS", text));
+  return {std::string(rest.substr(at + 1)), device};
 }
 
 template <typename T>
@@ -129,7 +133,6 @@ T or_usage_error(std::expected<T, std::string> result) {
 
 std::unique_ptr<TunDevice> open_device(const std::string& text, const LinkCommand& line) {
   const DeviceName name = parse_device(text);
-  if (name.device.empty()) throw UsageError("a device without a name; give one such as tun0");
   std::optional<NetworkNamespaceScope> there;
   if (!name.name_space.empty()) there.emplace(or_usage_error(NetworkNamespaceScope::enter(name.name_space)));
   auto device = or_usage_error(TunDevice::open({.name = name.device, .offload = !line.no_offload}));

@@ -11,13 +11,15 @@
 namespace ff {
 
 std::expected<NetworkNamespaceScope, std::string> NetworkNamespaceScope::enter(const std::string& name) {
-  if (name.empty() || name.find('/') != std::string::npos || name.starts_with('.')) {
+  const bool is_path = name.starts_with('/');
+  if (name.empty() || (!is_path && name.find('/') != std::string::npos) || name.starts_with('.')) {
     return std::unexpected(fmt::format("'{}' is no name for a network namespace; 'ip netns list' lists them", name));
   }
-  FileDescriptor there(::open(("/run/netns/" + name).c_str(), O_RDONLY | O_CLOEXEC));
+  FileDescriptor there(::open((is_path ? name : "/run/netns/" + name).c_str(), O_RDONLY | O_CLOEXEC));
   if (!there && errno == ENOENT) {
     return std::unexpected(
-        fmt::format("there is no network namespace {}; make it with \"ip netns add {}\"", name, name));
+        is_path ? fmt::format("there is no network namespace at {}; /proc/PID/ns/net is one", name)
+                : fmt::format("there is no network namespace {}; make it with \"ip netns add {}\"", name, name));
   }
   FileDescriptor home(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
   if (there && home && ::setns(there.get(), CLONE_NEWNET) == 0) return NetworkNamespaceScope(std::move(home));

@@ -1,5 +1,4 @@
-// Being in a named network namespace (ip-netns(8)) for a while, to open a device there. What was opened stays usable
-// from anywhere.
+// Being in another network namespace for a while, to open a device there. What was opened stays usable from anywhere.
 #pragma once
 
 #include <expected>
@@ -11,7 +10,8 @@ namespace ff {
 
 class NetworkNamespaceScope {
  public:
-  // Moves this thread into the namespace until the scope ends. The error is one sentence.
+  // Moves this thread into the namespace until the scope ends. `name`: one of ip-netns(8), or the path of a namespace
+  // without a name, such as /proc/PID/ns/net. The error is one sentence.
   static std::expected<NetworkNamespaceScope, std::string> enter(const std::string& name);
   NetworkNamespaceScope(NetworkNamespaceScope&&) noexcept = default;
   NetworkNamespaceScope& operator=(NetworkNamespaceScope&&) = delete;
