@@ -1,0 +1,91 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "cli/demo.hpp"
+
+namespace ff::cli {
+namespace {
+
+std::string_view name_of(DemoFamily family) { return family == DemoFamily::V4 ? "IPv4" : "IPv6"; }
+
+double rounded(double value) { return std::round(value * 10) / 10; }
+
+constexpr std::size_t kColumns = 9;
+using TableLine = std::array<std::string, kColumns>;
+
+TableLine line_of(const DemoVisit& visit) {
+  return {visit.client,
+          visit.server,
+          std::string(name_of(visit.family)),
+          visit.fast_open ? "yes" : "no",
+          visit.number == 1 ? "first" : "second",
+          visit.packets.syn_data == 0 ? "none" : fmt::format("{} bytes", visit.packets.syn_data),
+          fmt::format("{:.1f}", visit.round_trips),
+          fmt::format("{:.1f}", visit.milliseconds),
+          visit.witness};
+}
+
+// "curl" of "curl (Linux)".
+std::string_view short_name(std::string_view name) { return name.substr(0, name.find(" (")); }
+
+std::string title_of(const DemoVisit& visit) {
+  return fmt::format("{} to {}, {} visit", short_name(visit.client), short_name(visit.server),
+                     visit.number == 1 ? "first" : "second");
+}
+
+}  // namespace
+
+std::string demo_table(const DemoResult& result) {
+  std::vector<TableLine> lines{{"client", "server", "family", "Fast Open", "visit", "data in SYN", "round trips", "ms",
+                                fmt::format("{} counted", result.peer)}};
+  for (const DemoVisit& visit : result.visits) lines.push_back(line_of(visit));
+  std::array<std::size_t, kColumns> widths{};
+  for (const TableLine& line : lines)
+    for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], line[i].size());
+  std::string text;
+  for (std::size_t l = 0; l < lines.size(); ++l) {
+    std::string drawn = " ";
+    for (std::size_t i = 0; i < kColumns; ++i) {
+      const bool number = i == 6 || i == 7;
+      drawn +=
+          number ? fmt::format(" {:>{}} ", lines[l][i], widths[i]) : fmt::format(" {:<{}} ", lines[l][i], widths[i]);
+    }
+    drawn.resize(drawn.find_last_not_of(' ') + 1);
+    text += drawn + '\n';
+    if (l == 0) text += "  " + std::string(drawn.size() - 2, '-') + '\n';
+  }
+  return text;
+}
+
+std::string demo_ladders(const DemoResult& result, const LadderStyle& style) {
+  std::string text;
+  const auto& visits = result.visits;
+  for (std::size_t i = 0; i + 1 < visits.size(); ++i) {
+    const DemoVisit &first = visits[i], &second = visits[i + 1];
+    if (!first.fast_open || first.number != 1 || first.family != visits.front().family) continue;
+    text += render_ladders({title_of(first), first.packets.rows}, {title_of(second), second.packets.rows}, style);
+    text += '\n';
+  }
+  return text;
+}
+
+std::string demo_json(const DemoResult& result) {
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (const DemoVisit& visit : result.visits)
+    rows.push_back({{"client", visit.client},
+                    {"server", visit.server},
+                    {"family", static_cast<int>(visit.family)},
+                    {"fast_open", visit.fast_open},
+                    {"visit", visit.number},
+                    {"data_in_syn", visit.packets.syn_data > 0},
+                    {"round_trips", rounded(visit.round_trips)},
+                    {"ms", rounded(visit.milliseconds)},
+                    {"witness", visit.witness}});
+  return rows.dump(2) + '\n';
+}
+
+}  // namespace ff::cli

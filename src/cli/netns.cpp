@@ -1,0 +1,134 @@
+#include "cli/netns.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <expected>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include "cli/commands.hpp"
+#include "device/link.hpp"
+
+namespace ff::cli {
+namespace {
+
+FileDescriptor current_namespace() { return FileDescriptor(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)); }
+
+[[noreturn]] void fail(const std::string& doing, int error) {
+  throw Failure(fmt::format("{}: {}", doing, std::strerror(error)));
+}
+
+void require(const std::expected<void, std::string>& outcome) {
+  if (!outcome) throw Failure(outcome.error());
+}
+
+// A TUN device outlives the descriptor that made it, until its namespace goes.
+void make_persistent_tun(const std::string& name) {
+  const FileDescriptor control(::open("/dev/net/tun", O_RDWR | O_CLOEXEC));
+  if (!control) fail("opening /dev/net/tun", errno);
+  ifreq request{};
+  name.copy(request.ifr_name, sizeof request.ifr_name - 1);
+  request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | IFF_VNET_HDR);
+  if (::ioctl(control.get(), TUNSETIFF, &request) != 0 || ::ioctl(control.get(), TUNSETPERSIST, 1) != 0)
+    fail("making the TUN device " + name, errno);
+}
+
+}  // namespace
+
+NamedCounters parse_netstat(std::string_view text) {
+  NamedCounters counters;
+  std::istringstream lines{std::string(text)};
+  std::string names, values;
+  while (std::getline(lines, names) && std::getline(lines, values)) {
+    std::istringstream name_words(names), value_words(values);
+    std::string name, value;
+    name_words >> name;
+    value_words >> value;  // the group, twice
+    while (name_words >> name && value_words >> value) {
+      std::uint64_t number = 0;
+      std::from_chars(value.data(), value.data() + value.size(), number);
+      counters[name] = number;
+    }
+  }
+  return counters;
+}
+
+Namespace::Namespace() {
+  const FileDescriptor home = current_namespace();
+  if (!home) fail("opening /proc/thread-self/ns/net", errno);
+  if (::unshare(CLONE_NEWNET) != 0) fail("making a network namespace", errno);
+  descriptor_ = current_namespace();
+  const auto loopback = link::set_up("lo");
+  if (::setns(home.get(), CLONE_NEWNET) != 0) fail("returning from a new network namespace", errno);
+  if (!descriptor_) fail("opening a new network namespace", EMFILE);
+  require(loopback);
+}
+
+Namespace::Visit::Visit(const Namespace& space) : home_(current_namespace()) {
+  if (!home_ || ::setns(space.descriptor(), CLONE_NEWNET) != 0) fail("entering a network namespace", errno);
+}
+
+Namespace::Visit::~Visit() {
+  // Nothing sensible can go on in a namespace that nobody asked for.
+  if (::setns(home_.get(), CLONE_NEWNET) != 0) std::abort();
+}
+
+std::string Namespace::path() const { return fmt::format("/proc/{}/fd/{}", ::getpid(), descriptor()); }
+
+void Namespace::add_tun(const std::string& name, const std::vector<Cidr>& addresses) const {
+  const Visit visit(*this);
+  make_persistent_tun(name);
+  require(link::set_up(name));
+  for (const Cidr& address : addresses) require(link::add_address(name, address));
+}
+
+void Namespace::add_route(const std::string& device, const Cidr& prefix, const IpAddress& gateway) const {
+  const Visit visit(*this);
+  require(link::add_route(device, prefix, gateway));
+}
+
+void Namespace::set_sysctl(std::string_view name, std::string_view value) const {
+  // The entries of /proc/sys/net are those of the namespace that opens them.
+  const Visit visit(*this);
+  std::string path(name);
+  std::ranges::replace(path, '.', '/');
+  std::ofstream file("/proc/sys/" + path);
+  file << value << std::flush;
+  if (!file) throw Failure(fmt::format("the kernel does not take {} = {}", name, value));
+}
+
+NamedCounters Namespace::counters() const {
+  const Visit visit(*this);
+  std::ifstream file("/proc/thread-self/net/netstat");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (text.empty()) throw Failure("/proc/net/netstat cannot be read");
+  return parse_netstat(text);
+}
+
+std::optional<std::string> why_no_namespaces() {
+  const FileDescriptor control(::open("/dev/net/tun", O_RDWR | O_CLOEXEC));
+  if (!control)
+    return errno == EACCES || errno == EPERM ? "not run as root: /dev/net/tun may not be opened"
+                                             : fmt::format("no TUN here: /dev/net/tun: {}", std::strerror(errno));
+  try {
+    const Namespace trial;
+    trial.add_tun("trial0", {});
+    return std::nullopt;
+  } catch (const Failure& failure) {
+    return fmt::format("not run as root, or not allowed by this container: {}", failure.what());
+  }
+}
+
+}  // namespace ff::cli
