@@ -134,7 +134,6 @@ void DemoNetwork::lay_out() {
   }
   kernel_.add_tun("wire0", {cidr(kKernelV4), cidr(kKernelV6)});
   firstflight_.add_tun("wire1", {cidr(kWireV4), cidr(kWireV6)});
-  firstflight_.add_tun("ff0", {cidr(kGatewayV4), cidr(kGatewayV6)});
   firstflight_.set_sysctl("net.ipv4.ip_forward", "1");
   firstflight_.set_sysctl("net.ipv6.conf.all.forwarding", "1");
   kernel_.add_route("wire0", cidr("0.0.0.0/0"), cidr(kWireV4).address);
@@ -176,13 +175,11 @@ std::string DemoNetwork::url_of(const IpAddress& address) {
 
 std::vector<std::string> DemoNetwork::stack_command(const std::string& subcommand,
                                                     const std::filesystem::path& capture) {
-  return {"/proc/self/exe", subcommand,
-          "--device",       "tun:ff0",
-          "--address",      kFirstflightV4,
-          "--address",      kFirstflightV6,
-          "--gateway",      address_in(kGatewayV4),
-          "--gateway",      address_in(kGatewayV6),
-          "--pcap",         capture.string()};
+  std::vector<std::string> words{"/proc/self/exe", subcommand, "--device", "tun:ff0", "--pcap", capture.string()};
+  for (const char* address : {kFirstflightV4, kFirstflightV6}) words.insert(words.end(), {"--address", address});
+  for (const char* gateway : {kGatewayV4, kGatewayV6})
+    words.insert(words.end(), {"--host-address", gateway, "--gateway", address_in(gateway)});
+  return words;
 }
 
 double DemoNetwork::measure_round_trip(Milliseconds patience) const {

@@ -1,0 +1,134 @@
+"""The demo shows what it promises, and leaves nothing behind."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import pytest
+
+import harness
+from harness import find_ff, packet_fields
+
+KEYS = {"client", "server", "family", "fast_open", "visit", "data_in_syn", "round_trips", "ms", "witness"}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    done = subprocess.run([find_ff(), "demo", "--json"], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "simulated" not in done.stderr
+    return json.loads(done.stdout)
+
+
+def test_every_pair_is_measured(rows):
+    assert all(set(row) == KEYS for row in rows)
+    measured = {(row["client"], row["server"], row["family"], row["fast_open"], row["visit"]) for row in rows}
+    assert len(measured) == len(rows) == 16
+    for client, server in [("ff get", "nginx (Linux)"), ("curl (Linux)", "ff serve")]:
+        for family in (4, 6):
+            for fast_open in (True, False):
+                for visit in (1, 2):
+                    assert (client, server, family, fast_open, visit) in measured
+
+
+def test_a_second_visit_with_fast_open_saves_a_round_trip(rows):
+    for row in rows:
+        fast = row["fast_open"] and row["visit"] == 2
+        assert row["data_in_syn"] == fast, row
+        assert row["round_trips"] == (1.0 if fast else 2.0), row
+        assert (100 if fast else 200) <= row["ms"] < (110 if fast else 210), row
+
+
+def test_the_kernel_testifies(rows):
+    for row in rows:
+        kernel_serves = row["server"] == "nginx (Linux)"
+        if row["data_in_syn"]:
+            assert row["witness"] == ("TCPFastOpenPassive +1" if kernel_serves else "TCPFastOpenActive +1"), row
+        elif row["fast_open"] and kernel_serves:
+            assert row["witness"] == "TCPFastOpenCookieReqd +1", row
+        else:
+            assert row["witness"] == "nothing", row
+
+
+@pytest.mark.parametrize("options", [["--simulated"], []], ids=["simulated", "kernel"])
+def test_for_people(tmp_path, options):
+    capture = tmp_path / "demo.pcapng"
+    done = subprocess.run([find_ff(), "demo", "--family", "4", "--pcap", capture, *options], capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert str(capture) in done.stdout
+    assert "cookie request" in done.stdout  # the ladder
+    with_data = packet_fields(capture, "tcp.flags.syn == 1 && tcp.flags.ack == 0 && tcp.len > 0", "tcp.options.tfo.cookie")
+    assert len(with_data) == 2 and all(cookie for (cookie,) in with_data)
+    assert harness.faults(capture) == ""
+
+
+def test_simulated_hosts_show_the_same():
+    done = subprocess.run([find_ff(), "demo", "--simulated", "--json", "--delay", "30ms"], capture_output=True, text=True,
+                          timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    simulated = json.loads(done.stdout)
+    assert len(simulated) == 16
+    for row in simulated:
+        fast = row["fast_open"] and row["visit"] == 2
+        assert (row["round_trips"], row["ms"], row["data_in_syn"]) == ((1.0, 60.0, True) if fast else (2.0, 120.0, False))
+
+
+def test_another_delay_makes_other_times():
+    done = subprocess.run([find_ff(), "demo", "--json", "--family", "6", "--delay", "100ms"], capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    for row in json.loads(done.stdout):
+        assert row["round_trips"] == (1.0 if row["data_in_syn"] else 2.0), row
+        assert row["ms"] >= 200 * row["round_trips"], row
+
+
+def descendants(pid):
+    """Processes that `pid` has started, and they."""
+    found = []
+    for child in pathlib.Path("/proc/%d/task/%d/children" % (pid, pid)).read_text().split():
+        found += [int(child)] + descendants(int(child))
+    return found
+
+
+def what_is_there():
+    """Of which the demo could leave something behind."""
+    links = subprocess.run(["ip", "-oneline", "link"], capture_output=True, text=True, check=True).stdout
+    return {"links": sorted(line.split(":")[1] for line in links.splitlines()),
+            "files": sorted(p.name for p in pathlib.Path("/tmp").iterdir() if p.name.startswith("ff-demo-"))}
+
+
+@pytest.mark.parametrize("delay", [0.05, 0.5, 1.5, 3.0])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_it_leaves_nothing_behind(number, delay):
+    before = what_is_there()
+    demo = subprocess.Popen([find_ff(), "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(delay)
+    started = descendants(demo.pid)
+    demo.send_signal(number)
+    out, err = demo.communicate(timeout=20)
+    assert demo.returncode == -number, err
+    assert out == ""
+    assert [pid for pid in started if os.path.exists("/proc/%d" % pid)] == []
+    assert what_is_there() == before
+
+
+def test_killed_it_leaves_no_process_and_the_next_one_clears_up():
+    before = what_is_there()
+    demo = subprocess.Popen([find_ff(), "demo"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    harness.wait_until(lambda: len(descendants(demo.pid)) >= 3, "the link, nginx and a visit run")
+    started = descendants(demo.pid)
+    demo.kill()
+    demo.wait()
+    harness.wait_until(lambda: not [pid for pid in started if os.path.exists("/proc/%d" % pid)], "its processes end", 5)
+    subprocess.run([find_ff(), "demo", "--family", "4", "--json"], stdout=subprocess.DEVNULL, timeout=60, check=True)
+    assert what_is_there() == before
+
+
+def test_completed_it_leaves_nothing_behind():
+    before = what_is_there()
+    subprocess.run([find_ff(), "demo", "--family", "4", "--json"], stdout=subprocess.DEVNULL, timeout=60, check=True)
+    assert what_is_there() == before

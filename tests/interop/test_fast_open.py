@@ -1,0 +1,230 @@
+"""Fast Open with the kernel: cookies granted, accepted and computed alike, in both roles."""
+
+import pytest
+
+import harness
+from harness import FIRSTFLIGHT, KERNEL, granted_cookies, packet_fields, url
+
+KEY = "00112233-44556677-8899aabb-ccddeeff"
+OTHER_KEY = "ffeeddcc-bbaa9988-77665544-33221100"
+CLIENT_SYN = "tcp.flags.syn == 1 && tcp.flags.ack == 0"
+
+
+def syns(capture):
+    """(bytes of data, cookie) of each SYN."""
+    return [(int(size), cookie) for size, cookie in packet_fields(capture, CLIENT_SYN, "tcp.len", "tcp.options.tfo.cookie")]
+
+
+def test_the_kernel_grants_firstflight_a_cookie_and_takes_data_under_it(lab, family):
+    wiring = lab.direct()
+    wiring.kernel.nginx([KERNEL[family]], lab.site())
+    capture = lab.tmp_path / "get.pcapng"
+    with wiring.kernel.counting() as counted:
+        getter = wiring.get("--repeat", "2", "--pcap", capture, url(KERNEL[family]))
+    assert "accepted" in getter.out
+    assert counted["TCPFastOpenCookieReqd"] == 1
+    assert counted["TCPFastOpenPassive"] == 1
+    assert counted["TCPFastOpenPassiveFail"] == 0
+    (first_data, first_cookie), (second_data, second_cookie) = syns(capture)
+    assert (first_data, first_cookie) == (0, "")
+    assert second_data > 0 and [second_cookie] == granted_cookies(capture)
+    assert harness.faults(capture) == ""
+
+
+def test_firstflight_grants_the_kernel_a_cookie_and_takes_data_under_it(lab, family):
+    wiring = lab.direct()
+    capture = lab.tmp_path / "serve.pcapng"
+    server = wiring.serve(lab.site(index="served\n"), "--pcap", capture)
+    with wiring.kernel.counting() as counted:
+        for _ in range(2):
+            assert wiring.kernel.curl(FIRSTFLIGHT[family], fast_open=True) == "served\n"
+    assert counted["TCPFastOpenActive"] == 1
+    assert counted["TCPFastOpenActiveFail"] == 0
+    server.end()
+    (first_data, first_cookie), (second_data, second_cookie) = syns(capture)
+    assert (first_data, first_cookie) == (0, "")
+    assert second_data > 0 and [second_cookie] == granted_cookies(capture)
+    known = wiring.kernel.run("ip", "tcp_metrics", "show").stdout
+    assert "fo_cookie " + second_cookie in known
+    assert harness.faults(capture) == ""
+
+
+def test_without_fast_open_no_syn_carries_data(lab, family):
+    wiring = lab.direct()
+    wiring.kernel.nginx([KERNEL[family]], lab.site())
+    capture = lab.tmp_path / "get.pcapng"
+    with wiring.kernel.counting() as counted:
+        wiring.get("--no-fast-open", "--repeat", "2", "--pcap", capture, url(KERNEL[family]))
+    assert syns(capture) == [(0, ""), (0, "")]
+    assert granted_cookies(capture) == []
+    assert counted["TCPFastOpenCookieReqd"] == counted["TCPFastOpenPassive"] == 0
+
+
+def test_a_server_without_fast_open_is_visited_the_ordinary_way(lab, family):
+    wiring = lab.direct()
+    wiring.kernel.sysctl("net.ipv4.tcp_fastopen", 1)  # the client's half alone
+    wiring.kernel.nginx([KERNEL[family]], lab.site())
+    capture = lab.tmp_path / "get.pcapng"
+    getter = wiring.get("--repeat", "2", "--pcap", capture, url(KERNEL[family]))
+    assert [data for data, _ in syns(capture)] == [0, 0]
+    assert granted_cookies(capture) == []
+    assert getter.out.count("200 OK") == 2
+
+
+def cookie_that_the_kernel_grants(lab, family):
+    """To the client FIRSTFLIGHT for the server KERNEL."""
+    wiring = lab.direct()
+    wiring.kernel.sysctl("net.ipv4.tcp_fastopen_key", KEY)
+    wiring.kernel.nginx([KERNEL[family]], lab.site())
+    capture = lab.tmp_path / "kernel-grants.pcapng"
+    wiring.get("--pcap", capture, url(KERNEL[family]))
+    (cookie,) = granted_cookies(capture)
+    return cookie
+
+
+def cookie_that_firstflight_grants(lab, family):
+    """To the same client address for the same server address."""
+    wiring = lab.direct(swapped=True)
+    capture = lab.tmp_path / "firstflight-grants.pcapng"
+    server = wiring.serve(lab.site(), "--sysctl", "net.ipv4.tcp_fastopen_key=" + KEY, "--pcap", capture)
+    wiring.kernel.curl(KERNEL[family], fast_open=True)
+    server.end()
+    (cookie,) = granted_cookies(capture)
+    return cookie
+
+
+def test_one_key_gives_one_cookie(lab, family):
+    theirs = cookie_that_the_kernel_grants(lab, family)
+    ours = cookie_that_firstflight_grants(lab, family)
+    assert len(theirs) == 16  # eight bytes
+    assert ours == theirs
+
+
+class TwoServers:
+    """A kernel as client; the kernel and firstflight as servers behind one address, to which the client's route leads in
+    turn. Both servers have the same key."""
+
+    CLIENT = {4: "198.18.5.1", 6: "2001:db8:5::1"}
+    SERVER = {4: "198.18.6.1", 6: "2001:db8:6::1"}
+    NEAR = {4: "198.18.7.1", 6: "2001:db8:7::1"}
+    FAR = {4: "198.18.7.2", 6: "2001:db8:7::2"}
+    NEIGHBOUR = {4: "198.18.6.9", 6: "2001:db8:6::9"}  # the client's kernel, on the device that it shares with firstflight
+
+    def __init__(self, lab, family):
+        self.lab, self.family = lab, family
+        self.ip = "-6 " if family == 6 else ""
+        self.host = 128 if family == 6 else 32
+        self.nodad = " nodad" if family == 6 else ""
+        self.client, self.kernel_server = lab.space("client"), lab.space("server")
+        self.kernel_server.sysctl("net.ipv4.tcp_fastopen_key", KEY)
+        length = harness.PREFIX_LENGTH[family]
+        self.client.ip("link add veth0 type veth peer name veth1 netns " + self.kernel_server.name)
+        for space, device, address in [(self.client, "veth0", self.NEAR), (self.kernel_server, "veth1", self.FAR)]:
+            # Neighbours find each other by link-local addresses.
+            space.sysctl("net.ipv6.conf.%s.addr_gen_mode" % device, 0)
+            space.sysctl("net.ipv6.conf.%s.accept_dad" % device, 0)
+            space.ip("address add %s/%d dev %s%s" % (address[family], length, device, self.nodad))
+            space.ip("link set %s up" % device)
+        self.client.ip("address add %s/%d dev lo%s" % (self.CLIENT[family], self.host, self.nodad))
+        self.kernel_server.ip("address add %s/%d dev lo%s" % (self.SERVER[family], self.host, self.nodad))
+        self.kernel_server.ip("%sroute add %s/%d via %s" % (self.ip, self.CLIENT[family], self.host, self.NEAR[family]))
+        self.kernel_server.nginx([self.SERVER[family]], lab.site(index="the kernel\n"))
+        self.firstflight = harness.Wiring(self.client, self.client, "ff0",
+                                          ["%s/%d" % (self.SERVER[family], length)], [self.NEIGHBOUR[family]],
+                                          ["%s/%d" % (self.NEIGHBOUR[family], length)]).serve
+        self.capture = lab.tmp_path / "serve.pcapng"
+
+    def route_to(self, where):
+        leads = {"kernel": "via %s dev veth0" % self.FAR[self.family], "firstflight": "dev ff0"}[where]
+        self.client.ip("%sroute replace %s/%d %s src %s" % (self.ip, self.SERVER[self.family], self.host, leads,
+                                                            self.CLIENT[self.family]))
+
+    def serve_by_firstflight(self):
+        site = self.lab.site(index="firstflight\n")
+        return self.firstflight(site, "--sysctl", "net.ipv4.tcp_fastopen_key=" + KEY, "--pcap", self.capture)
+
+    def visit(self):
+        return self.client.curl(self.SERVER[self.family], fast_open=True)
+
+
+def test_a_cookie_of_the_kernels_is_accepted_by_firstflight(lab, family):
+    servers = TwoServers(lab, family)
+    servers.route_to("kernel")
+    with servers.kernel_server.counting() as kernel_counted:
+        assert servers.visit() == "the kernel\n"
+    assert kernel_counted["TCPFastOpenCookieReqd"] == 1
+    server = servers.serve_by_firstflight()
+    servers.route_to("firstflight")
+    with servers.client.counting() as client_counted:
+        assert servers.visit() == "firstflight\n"
+    assert client_counted["TCPFastOpenActive"] == 1
+    server.end()
+    ((data, cookie),) = syns(servers.capture)
+    assert data > 0 and cookie != ""
+    assert granted_cookies(servers.capture) == []  # it was good: no need for another
+
+
+def test_a_cookie_of_firstflights_is_accepted_by_the_kernel(lab, family):
+    servers = TwoServers(lab, family)
+    server = servers.serve_by_firstflight()
+    servers.route_to("firstflight")
+    assert servers.visit() == "firstflight\n"
+    server.end()
+    assert len(granted_cookies(servers.capture)) == 1
+    servers.route_to("kernel")
+    with servers.kernel_server.counting() as counted:
+        assert servers.visit() == "the kernel\n"
+    assert counted["TCPFastOpenPassive"] == 1
+    assert counted["TCPFastOpenCookieReqd"] == 0
+
+
+def test_a_cookie_under_another_key_is_refused_and_replaced(lab, family):
+    wiring = lab.direct()
+    site = lab.site(index="served\n")
+    first = wiring.serve(site, "--sysctl", "net.ipv4.tcp_fastopen_key=" + KEY)
+    assert wiring.kernel.curl(FIRSTFLIGHT[family], fast_open=True) == "served\n"
+    first.end()
+    capture = lab.tmp_path / "serve.pcapng"
+    second = wiring.serve(site, "--sysctl", "net.ipv4.tcp_fastopen_key=" + OTHER_KEY, "--pcap", capture)
+    with wiring.kernel.counting() as counted:
+        for _ in range(2):
+            assert wiring.kernel.curl(FIRSTFLIGHT[family], fast_open=True) == "served\n"
+    second.end()
+    (refused_data, refused), (data, accepted) = syns(capture)
+    assert refused_data > 0 and data > 0 and refused != accepted
+    assert granted_cookies(capture) == [accepted]
+    assert counted["TCPFastOpenActive"] == 1
+
+
+@pytest.mark.parametrize("role", ["server", "client"])
+def test_the_backup_key_still_counts(lab, role):
+    """What was granted under the old key is taken after a new one was put before it."""
+    old, new = KEY, OTHER_KEY
+    wiring = lab.direct()
+    if role == "server":
+        site = lab.site()
+        first = wiring.serve(site, "--sysctl", "net.ipv4.tcp_fastopen_key=" + old)
+        wiring.kernel.curl(FIRSTFLIGHT[4], fast_open=True)
+        first.end()
+        capture = lab.tmp_path / "serve.pcapng"
+        second = wiring.serve(site, "--sysctl", "net.ipv4.tcp_fastopen_key=%s,%s" % (new, old), "--pcap", capture)
+        with wiring.kernel.counting() as counted:
+            wiring.kernel.curl(FIRSTFLIGHT[4], fast_open=True)
+        second.end()
+        assert counted["TCPFastOpenActive"] == 1
+        ((_, used),) = syns(capture)
+        (fresh,) = granted_cookies(capture)
+        assert fresh != used
+    else:
+        # The kernel as server changes its keys between two visits of one client that keeps its cookie.
+        wiring.kernel.sysctl("net.ipv4.tcp_fastopen_key", old)
+        wiring.kernel.nginx([KERNEL[4]], lab.site())
+        capture = lab.tmp_path / "get.pcapng"
+        getter = wiring.start_get("--repeat", "400", "--pcap", capture, url(KERNEL[4]))
+        getter.wait_for_output("visit 100 ")
+        wiring.kernel.sysctl("net.ipv4.tcp_fastopen_key", "%s,%s" % (new, old))
+        assert getter.wait() == 0, getter.describe()
+        cookies = granted_cookies(capture)
+        # One on the first visit, a fresh one on the first visit after the change, which took the data all the same.
+        assert len(cookies) == 2 and cookies[0] != cookies[1]
+        assert [data for data, _ in syns(capture)].count(0) == 1
