@@ -49,7 +49,6 @@ bool Connection::transmit_syn(Context& c, TxPacket& packet) {
     segment.window = WireWindow::of(ReceiveHalf::initial_window(c.env.settings.tcp_rmem, path_.mss(v4)), WindowScale{});
     if (first && syn_data_ > 0) {
       syn_data_ = snd_.gather(snd_.iss() + 1, syn_data_, packet);
-      if (syn_data_ == snd_.queued()) segment.flags.bits |= TcpFlags::kPsh;
       bytes_sent_ += syn_data_;
       c.env.counters.add(Counter::TcpExt_TCPOrigDataSent);
     }
