@@ -20,7 +20,7 @@ namespace ff::cli {
 struct FileServerOptions {
   Duration idle_timeout = std::chrono::seconds(60);   // without a byte either way
   Duration linger_timeout = std::chrono::seconds(2);  // for the peer to close after we have
-  std::function<std::time_t()> wall_clock;            // for the Date field; whole seconds are enough
+  std::function<std::time_t()> wall_clock{};          // for the Date field; whole seconds are enough
 };
 
 class FileServer {
