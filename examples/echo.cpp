@@ -47,10 +47,10 @@ void serve(ff::Stack& server, ff::ListenerId listener, ff::Instant now) {
     if ((event->bits & ff::event_bits::kReadable) == 0) continue;
     while (auto bytes = server.read_slice(now, event->connection)) {
       if (bytes->empty()) {
-        static_cast<void>(server.close(now, event->connection));
+        server.close(now, event->connection);
         break;
       }
-      static_cast<void>(server.write(now, event->connection, *std::move(bytes)));
+      server.write(now, event->connection, *std::move(bytes));
     }
   }
 }
@@ -81,7 +81,7 @@ Visit visit(ff::Stack& client, ff::Stack& server, ff::ListenerId listener, ff::I
     if (const auto bytes = client.read_slice(now, *connection)) result.answer = bytes->text();
   }
   if (const auto info = client.info(*connection)) result.fast_open = info->fast_open;
-  static_cast<void>(client.close(now, *connection));
+  client.close(now, *connection);
   return result;
 }
 

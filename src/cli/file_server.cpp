@@ -312,7 +312,7 @@ void FileServer::answer_file(Session& session, const http::Request& request, Ope
     std::string body(head.content_length, '\0');
     const MutableByteSpan room(reinterpret_cast<std::uint8_t*>(body.data()), body.size());
     if (file.read_at(session.offset, room) == body.size()) {
-      begin_response(session, head, std::move(body));
+      begin_response(session, head, body);
     } else {
       ++counters_.cut_files;
       answer_status(session, request, 500, "the file changed while it was being read");
@@ -334,10 +334,10 @@ void FileServer::answer_status(Session& session, const http::Request& request, u
                                 .extra_fields = extra_fields,
                                 .keep_alive = request.keep_alive};
   if (request.method == http::Method::Head) body.clear();
-  begin_response(session, head, std::move(body));
+  begin_response(session, head, body);
 }
 
-void FileServer::begin_response(Session& session, const http::ResponseHead& head, std::string body) {
+void FileServer::begin_response(Session& session, const http::ResponseHead& head, std::string_view body) {
   http::ResponseHead final_head = head;
   if (shutting_down_) final_head.keep_alive = false;
   std::string text = http::format_head(final_head, options_.wall_clock());

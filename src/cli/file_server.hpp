@@ -71,7 +71,7 @@ class FileServer {
   void answer_file(Session& session, const http::Request& request, OpenFile file);
   void answer_status(Session& session, const http::Request& request, unsigned status, std::string_view why,
                      std::string_view extra_fields = {});
-  void begin_response(Session& session, const http::ResponseHead& head, std::string body = {});
+  void begin_response(Session& session, const http::ResponseHead& head, std::string_view body = {});
   void expire(Instant now, SessionList& list, Duration timeout);
 
   Stack& stack_;

@@ -14,7 +14,7 @@ double milliseconds(Duration duration) { return std::chrono::duration<double, st
 
 std::string describe_first_byte(const FetchResult& result) {
   if (!result.first_byte) return "no byte came back";
-  const std::string time = fmt::format("first byte after {}", format_milliseconds(*result.first_byte));
+  std::string time = fmt::format("first byte after {}", format_milliseconds(*result.first_byte));
   const auto round_trips = result.round_trips();
   if (!round_trips) return time;
   return fmt::format("{} = {:.1f} round trips of {}", time, *round_trips, format_milliseconds(result.rtt));

@@ -34,8 +34,8 @@ class RequestCollector final : public beast::http::basic_parser<true> {
     request.method = method == verb::get ? Method::Get : method == verb::head ? Method::Head : Method::Other;
     target = std_view(text);
   }
-  void on_field_impl(field name, beast::string_view, beast::string_view value, error_code& error) override {
-    if (++fields_ > kMaxFields) error = beast::http::error::header_limit;
+  void on_field_impl(field name, beast::string_view, beast::string_view value, error_code& failure) override {
+    if (++fields_ > kMaxFields) failure = beast::http::error::header_limit;
     switch (name) {
       case field::host:
         ++hosts;
@@ -108,7 +108,7 @@ std::expected<Request, BadRequest> parse_request(std::string_view head) {
 
 class ResponseReader::Impl {
  public:
-  explicit Impl(BodySink sink) : sink_(std::move(sink)) { begin(); }
+  explicit Impl(BodySink sink);
 
   bool feed(ByteSpan bytes);
   bool finish();
@@ -148,8 +148,8 @@ class ResponseReader::Impl::Parser final : public beast::http::basic_parser<fals
   void on_response_impl(int code, beast::string_view, int, error_code&) override {
     owner_.status = static_cast<unsigned>(code);
   }
-  void on_field_impl(field name, beast::string_view, beast::string_view value, error_code& error) override {
-    if (++fields_ > kMaxFields) error = beast::http::error::header_limit;
+  void on_field_impl(field name, beast::string_view, beast::string_view value, error_code& failure) override {
+    if (++fields_ > kMaxFields) failure = beast::http::error::header_limit;
     if (name == field::location) owner_.location = std_view(value);
   }
   void on_header_impl(error_code&) override {
@@ -174,6 +174,8 @@ class ResponseReader::Impl::Parser final : public beast::http::basic_parser<fals
   Impl& owner_;
   std::size_t fields_ = 0;
 };
+
+ResponseReader::Impl::Impl(BodySink sink) : sink_(std::move(sink)) { begin(); }
 
 void ResponseReader::Impl::begin() { parser_ = std::make_unique<Parser>(*this); }
 

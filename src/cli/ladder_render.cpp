@@ -76,9 +76,9 @@ std::vector<std::string> words_of(const LadderRow& row) {
   const wire::TcpOptions& options = row.options;
   if (options.mss) words.push_back(fmt::format("mss {}", *options.mss));
   if (options.window_scale) words.push_back(fmt::format("ws {}", options.window_scale->shift));
-  if (options.sack_permitted) words.push_back("sackOK");
+  if (options.sack_permitted) words.emplace_back("sackOK");
   // Every later packet carries timestamps too; saying so each time would only hide the rest.
-  if (options.timestamps && row.flags.syn()) words.push_back("TS");
+  if (options.timestamps && row.flags.syn()) words.emplace_back("TS");
   if (options.fast_open) words.push_back(describe_fast_open(*options.fast_open));
   for (std::uint8_t i = 0; i < options.sack.count; ++i)
     words.push_back(fmt::format("sack {}-{}", options.sack.blocks[i].first.raw(), options.sack.blocks[i].end.raw()));

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
 // So that serialization times fit 64 bits; an IP packet is at most 65575 bytes long.
-constexpr std::uint32_t kMaxPacket = 1u << 17;
+[[maybe_unused]] constexpr std::uint32_t kMaxPacket = 1u << 17;
 
 // The first byte behind the IPv4 or fixed IPv6 header.
 std::uint32_t payload_offset(ByteSpan packet) noexcept {

@@ -62,7 +62,7 @@ Attachment World::add_interface(HostId host, InterfaceConfig config) {
   return {host, *id};
 }
 
-LinkId World::connect(std::vector<Attachment> a, std::vector<Attachment> b, const LinkOptions& a_to_b,
+LinkId World::connect(const std::vector<Attachment>& a, const std::vector<Attachment>& b, const LinkOptions& a_to_b,
                       const LinkOptions& b_to_a) {
   const auto add = [&](const std::vector<Attachment>& senders, std::vector<Attachment> receivers, LinkOptions options) {
     const auto index = static_cast<std::uint32_t>(channels_.size());

@@ -66,7 +66,7 @@ class World {
   Attachment add_interface(HostId host, InterfaceConfig config);
   // Joins two sides by a link. A side with several interfaces shares its end of the link: what arrives goes to the
   // interface that has the packet's destination address. An interface is on one link at most.
-  LinkId connect(std::vector<Attachment> a, std::vector<Attachment> b, const LinkOptions& a_to_b,
+  LinkId connect(const std::vector<Attachment>& a, const std::vector<Attachment>& b, const LinkOptions& a_to_b,
                  const LinkOptions& b_to_a);
   LinkId connect(Attachment a, Attachment b, const LinkOptions& each_way) {
     return connect({a}, {b}, each_way, each_way);

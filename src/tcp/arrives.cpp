@@ -6,8 +6,6 @@
 
 namespace ff::tcp {
 
-using wire::TcpFlags;
-
 void Connection::arrives(Context& c, Segment& segment) {
   c.env.counters.add(Counter::Tcp_InSegs, segment.count);
   if (state_ == TcpState::SynSent) return arrives_in_syn_sent(c, segment);

@@ -5,8 +5,6 @@
 
 namespace ff::tcp {
 
-using wire::TcpFlags;
-
 void Connection::begin(const FourTuple& tuple, const Path& path, Seq iss, std::uint32_t ts_offset) {
   tuple_ = tuple;
   path_ = path;
@@ -105,7 +103,7 @@ void Connection::establish_fast_open(Context& c, const PassiveOpen& how, Segment
   c.env.counters.add(Counter::Tcp_PassiveOpens);
   syn_data_ = syn.payload.size();
   syn.trim_front(1);
-  if (syn.payload.size() > 0 || syn.flags.fin()) {
+  if (!syn.payload.empty() || syn.flags.fin()) {
     syn.trim_back(rcv_.edge());
     const ReceiveHalf::Received received =
         rcv_.receive(syn.seq, syn.payload, syn.flags.fin(), c.env.small_slabs, c.receive_cache);
@@ -211,9 +209,7 @@ void Connection::fast_open_answered(Context& c, const Segment& segment) {
   }
 
   if (syn_data_ == 0) {
-    if (has_fast_open_option_ && !asked) {
-      fast_open_ = FastOpenOutcome::NoData;
-    } else if (!has_fast_open_option_) {
+    if (!asked) {
       fast_open_ = FastOpenOutcome::NoData;
     } else {
       fast_open_ = grants ? FastOpenOutcome::NoCookieYet : FastOpenOutcome::CookieNotGranted;
