@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <ctime>
+#include <span>
 #include <system_error>
 
 namespace ff {
@@ -34,6 +36,16 @@ Duration read_clock(clockid_t clock) noexcept {
 }
 
 Instant read_monotonic() noexcept { return Instant(read_clock(CLOCK_MONOTONIC)); }
+
+// Kernels before 5.11 and Valgrind know only the call that counts in milliseconds.
+int wait_for(int epoll, std::span<epoll_event> ready, const timespec* timeout) noexcept {
+  const int capacity = static_cast<int>(ready.size());
+  const int count = ::epoll_pwait2(epoll, ready.data(), capacity, timeout, nullptr);
+  if (count >= 0 || errno != ENOSYS) return count;
+  if (timeout == nullptr) return ::epoll_wait(epoll, ready.data(), capacity, -1);
+  const auto milliseconds = timeout->tv_sec * 1000 + (timeout->tv_nsec + 999'999) / 1'000'000;
+  return ::epoll_wait(epoll, ready.data(), capacity, static_cast<int>(std::min<std::int64_t>(milliseconds, INT_MAX)));
+}
 
 [[noreturn]] void throw_errno(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
 
@@ -222,8 +234,8 @@ void Loop::wait(bool may_sleep) {
     timeout = {.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
   }
   std::array<epoll_event, 64> ready;
-  const int count = ::epoll_pwait2(epoll_.get(), ready.data(), ready.size(), forever ? nullptr : &timeout, nullptr);
-  if (count < 0 && errno != EINTR) throw_errno("epoll_pwait2");
+  const int count = wait_for(epoll_.get(), ready, forever ? nullptr : &timeout);
+  if (count < 0 && errno != EINTR) throw_errno("epoll_wait");
   now_ = read_monotonic();
   for (int i = 0; i < count && !stopped_; ++i) {
     const epoll_event& event = ready[static_cast<std::size_t>(i)];

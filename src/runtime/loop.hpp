@@ -69,7 +69,7 @@ class Loop {
   void stop() noexcept { stopped_ = true; }
 
   struct Counters {
-    std::uint64_t waits = 0;   // calls of epoll_pwait2
+    std::uint64_t waits = 0;   // calls of epoll
     std::uint64_t rounds = 0;  // receive, deadlines, events, transmit
     std::uint64_t packets_in = 0, packets_out = 0;
     std::uint64_t full = 0;          // times that a device was full
