@@ -25,8 +25,8 @@ constexpr std::string_view kAllowedCalls[] = {
     // memory and text
     "memcpy$", "memmove$", "memset$", "memcmp$", "bcmp$", "memchr$", "strlen$", "_Znwm", "_Znam", "_ZdlPv", "_ZdaPv",
     // arithmetic
-    "cbrt$", "exp2$", "log2$", "pow$", "sqrt$", "ceil$", "floor$", "round$", "lround$", "__udivti3$", "__umodti3$",
-    "__divti3$", "__popcountdi2$", "__cpu_model$",
+    "cbrt$", "exp2$", "log2$", "pow$", "sqrt$", "ceil$", "ceilf$", "floor$", "round$", "lround$", "__udivti3$",
+    "__umodti3$", "__divti3$", "__popcountdi2$", "__cpu_model$",
     // the compiler's own: failed assertions, exceptions that memory running out throws, type information
     "__assert_fail$", "abort$", "__stack_chk_fail$", "_GLOBAL_OFFSET_TABLE_$", "_Unwind_Resume$",
     "__gxx_personality_v0$", "__cxa_begin_catch$", "__cxa_end_catch$", "__cxa_rethrow$", "__cxa_throw",
@@ -41,7 +41,7 @@ constexpr std::string_view kAllowedCalls[] = {
     // libsodium's functions without randomness
     "crypto_shorthash", "crypto_generichash", "crypto_kdf", "crypto_verify", "sodium_memzero$", "sodium_memcmp$",
     // sanitizers
-    "__asan_", "__ubsan_", "__tsan_", "__sanitizer_", "__sancov_"};
+    "__asan_", "__ubsan_", "__tsan_", "__sanitizer_", "__sancov_", "__start_", "__stop_"};
 
 // Writable data that a compiler makes of its own accord.
 constexpr std::string_view kAllowedData[] = {"DW.ref.", "__odr_asan", "___asan_", "__asan_", "__sancov_"};
