@@ -93,6 +93,7 @@ void Connection::measure_handshake(Context& c, const Segment& segment, SendHalf:
 void Connection::advance_recovery(Context& c, std::uint32_t bytes, std::uint32_t flight_before) {
   const std::uint32_t mss = send_mss();
   c.env.counters.add(Counter::TcpExt_TCPDelivered, (bytes + mss - 1) / mss);
+  retransmit_at_once_ = false;
   switch (phase_) {
     case Phase::Open: {
       dup_acks_ = 0;
@@ -112,6 +113,7 @@ void Connection::advance_recovery(Context& c, std::uint32_t bytes, std::uint32_t
       // acknowledged, all but that hole had left the network before, and was counted by duplicate ACKs.
       dup_bytes_ -= std::min(dup_bytes_, bytes > mss ? bytes - mss : 0);
       snd_.mark_first_lost(mss);
+      retransmit_at_once_ = true;
       // It was an estimate: segments may have been smaller.
       dup_bytes_ = std::min(dup_bytes_, snd_.outstanding() - snd_.lost());
       c.env.counters.add(Counter::TcpExt_TCPFastRetrans);
@@ -140,6 +142,7 @@ void Connection::duplicate_ack(Context& c) {
   high_ = snd_.nxt();
   cc_.loss_detected(snd_.outstanding(), mss);
   snd_.mark_first_lost(mss);
+  retransmit_at_once_ = true;
   c.env.counters.add(Counter::TcpExt_TCPRenoRecovery);
   c.env.counters.add(Counter::TcpExt_TCPFastRetrans);
 }

@@ -226,6 +226,7 @@ class Connection {
   bool syn_due_ : 1 = false;  // SYN in SYN_SENT, SYN-ACK in SYN_RECEIVED
   bool ack_due_ : 1 = false;
   bool probe_due_ : 1 = false;
+  bool retransmit_at_once_ : 1 = false;  // a segment just found lost: whatever the congestion window says
   // What the two sides agreed on
   bool timestamps_ : 1 = false;
   bool sack_ : 1 = false;

@@ -141,7 +141,7 @@ bool Connection::transmit_lost(Context& c, TxPacket& packet) {
   const std::uint32_t mss = send_mss();
   const std::uint32_t room = congestion_room();
   // The first lost segment always goes, or recovery would never begin with a small window.
-  const bool forced = pipe() == 0;
+  const bool forced = retransmit_at_once_ || pipe() == 0;
   if (room < mss && !forced) return false;
   std::uint32_t limit = std::min(std::max(room - room % mss, mss), max_payload());
   // What the peer's window took back since must wait (RFC 9293 §3.8.6: a shrunken window), but for one byte's probe.
@@ -160,6 +160,7 @@ bool Connection::transmit_lost(Context& c, TxPacket& packet) {
   if (gathered < data) stretch.length = gathered;
   if (stretch.length == 0) return false;
   snd_.resent(stretch, c.now);
+  retransmit_at_once_ = false;
 
   std::uint8_t flags = TcpFlags::kAck;
   const bool all = stretch.first + stretch.length == end;
