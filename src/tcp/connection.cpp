@@ -28,6 +28,7 @@ void Connection::finish(Context& c, std::optional<Error> error) {
 
 void Connection::enter_time_wait(Context& c) {
   set_state(c, TcpState::TimeWait);
+  last_window_ = rcv_.advertise(rcv_mss_);
   timers_.cancel_all();
   syn_due_ = probe_due_ = false;
   raise(event_bits::kClosed);
