@@ -129,10 +129,7 @@ Connection::Verdict Connection::check_ack(Context& c, const Segment& segment) {
     // "If SND.UNA < SEG.ACK =< SND.NXT then enter ESTABLISHED", else form a reset.
     if (!after(segment.ack, snd_.iss()) || after(segment.ack, snd_.max_sent())) {
       c.env.counters.drop(DropReason::TcpBadAck);
-      if (TxPacket* packet = c.env.outbox->add()) {
-        emit(tuple_, path_.delivery, reset_for(segment), UINT32_MAX, *packet);
-        c.env.counters.add(Counter::Tcp_OutRsts);
-      }
+      reset_in_answer(c, segment);
       return Verdict::Done;
     }
     acknowledged(c, segment);
@@ -163,7 +160,7 @@ void Connection::process_text(Context& c, Segment& segment) {
     // Nobody will ever read it: say so (RFC 2525 §2.17, RFC 9293 §3.10.7.4 "seventh" for a closed user).
     c.env.counters.add(Counter::TcpExt_TCPAbortOnData);
     c.env.counters.drop(DropReason::TcpAfterClose);
-    send_reset(c);
+    reset_in_answer(c, segment);
     return finish(c, Error::ConnectionReset);
   }
 

@@ -47,6 +47,15 @@ void Connection::send_reset(Context& c) {
   c.env.counters.add(Counter::Tcp_OutSegs);
 }
 
+// RFC 9293 §3.5.2: numbered by the segment that it answers, so that the peer accepts it whatever it has seen of ours.
+void Connection::reset_in_answer(Context& c, const Segment& segment) {
+  TxPacket* packet = c.env.outbox->add();
+  if (packet == nullptr) return;
+  emit(tuple_, path_.delivery, reset_for(segment), UINT32_MAX, *packet);
+  c.env.counters.add(Counter::Tcp_OutRsts);
+  c.env.counters.add(Counter::Tcp_OutSegs);
+}
+
 ConnectionInfo Connection::info() const {
   ConnectionInfo info;
   info.tuple = tuple_;

@@ -188,6 +188,7 @@ class Connection {
   // The connection is over. With an error: what the application is told.
   void finish(Context& c, std::optional<Error> error = std::nullopt);
   void send_reset(Context& c);
+  void reset_in_answer(Context& c, const Segment& segment);
   void enter_time_wait(Context& c);
   void raise(std::uint8_t bits) noexcept { events_ |= bits; }
   // RFC 6298 §5.7: a handshake that lost its SYN and measured nothing leaves a timeout of 3 s.

@@ -167,12 +167,7 @@ Connection::Verdict Connection::check_ack_in_syn_sent(Context& c, const Segment&
   }
   if (of_this_syn && echo_plausible) return Verdict::Continue;
   c.env.counters.drop(DropReason::TcpBadAck);
-  if (!segment.flags.rst()) {
-    if (TxPacket* packet = c.env.outbox->add()) {
-      emit(tuple_, path_.delivery, reset_for(segment), UINT32_MAX, *packet);
-      c.env.counters.add(Counter::Tcp_OutRsts);
-    }
-  }
+  if (!segment.flags.rst()) reset_in_answer(c, segment);
   return Verdict::Done;
 }
 
