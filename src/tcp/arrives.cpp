@@ -195,8 +195,8 @@ void Connection::process_text(Context& c, Segment& segment) {
       raise(event_bits::kReadable);
     }
   }
-  acknowledge_text(c, segment, received);
   if (received.fin) process_fin(c);
+  acknowledge_text(c, segment, received);
 }
 
 // Now or later: RFC 9293 §3.8.6.3, RFC 5681 §4.2.
@@ -213,12 +213,12 @@ void Connection::acknowledge_text(Context& c, const Segment& segment, const Rece
     delayed_ack_.leave_interactive();
     return ack_at_once(c);
   }
-  if (segment.payload.empty()) return;
-  delayed_ack_.data_received(c.now, rto(), rcv_.window(), rcv_mss_);
+  if (segment.payload.empty() && !received.fin) return;
+  if (!segment.payload.empty()) delayed_ack_.data_received(c.now, rto(), rcv_.window(), rcv_mss_);
   const std::int32_t unacknowledged = rcv_.nxt() - ack_edge_;
   const bool full_segments = unacknowledged > rcv_mss_;
   if (full_segments || delayed_ack_.quick() || rcv_.has_gap()) return ack_at_once(c);
-  if (!timers_.armed(TimerKind::DelayedAck))
+  if (!ack_due_ && !timers_.armed(TimerKind::DelayedAck))
     timers_.arm(TimerKind::DelayedAck, c.now + delayed_ack_.delay(rtt_.srtt()));
 }
 
@@ -227,13 +227,15 @@ void Connection::process_fin(Context& c) {
   rcv_.advance(1);
   peer_fin_ = true;
   raise(event_bits::kPeerClosed | event_bits::kReadable);
+  if (state_ == TcpState::Established) {
+    // As Linux: the application may be about to close, too, and its FIN takes the acknowledgement along.
+    delayed_ack_.expect_answer();
+    return set_state(c, TcpState::CloseWait);
+  }
   ack_at_once(c);
   switch (state_) {
     case TcpState::SynReceived:
       break;  // the FIN came with the SYN of a Fast Open; CLOSE_WAIT follows the handshake
-    case TcpState::Established:
-      set_state(c, TcpState::CloseWait);
-      break;
     case TcpState::FinWait1:
       set_state(c, TcpState::Closing);
       break;

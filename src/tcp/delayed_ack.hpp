@@ -50,6 +50,8 @@ class DelayedAck {
     const std::uint32_t segments = std::max(window / std::max(2 * mss, 1u), 2u);
     quick_ = static_cast<std::uint8_t>(std::max<std::uint32_t>(quick_, std::min(segments, at_most)));
   }
+  // What came now is likely to be answered soon.
+  void expect_answer() noexcept { interactive_ = true; }
   void leave_interactive() noexcept { interactive_ = false; }
 
   [[nodiscard]] bool quick() const noexcept { return quick_ > 0 && !interactive_; }

@@ -60,9 +60,10 @@ WIRE_TEST(HandshakePassive, LastAckMayCarryFin) {
   w.in(syn(0).mss(1460));
   w.out(syn_ack(0).ack(1).mss(w.mss()));
   w.in(fin(1).ack(1).data("bye").psh());
-  w.out(segment(1).ack(5));
   w.accept();
   w.state(TcpState::CloseWait);
+  w.advance(40ms);
+  w.out(segment(1).ack(5));
   w.read("bye");
   w.read_end();
 }
