@@ -23,6 +23,7 @@ Connection::Verdict Connection::check_ack_number(Context& c, const Segment& segm
 }
 
 void Connection::acknowledged(Context& c, const Segment& segment) {
+  soft_error_.reset();  // the path works again
   const bool pure = segment.payload.empty() && !segment.flags.syn() && !segment.flags.fin();
   if (pure) c.env.counters.add(Counter::TcpExt_TCPPureAcks);
   const bool handshake = state_ == TcpState::SynReceived;

@@ -209,6 +209,7 @@ class Connection {
   TcpState state_ = TcpState::Closed;
   std::uint8_t events_ = 0;
   std::optional<Error> error_;
+  std::optional<Error> soft_error_;  // by ICMP; what a time-out will tell (RFC 5461)
 
   SendHalf snd_;
   ReceiveHalf rcv_;

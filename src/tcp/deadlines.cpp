@@ -34,7 +34,7 @@ void Connection::syn_timeout(Context& c) {
   c.env.counters.add(Counter::TcpExt_TCPTimeouts);
   if (retransmits_ >= c.env.settings.tcp_syn_retries) {
     c.env.counters.add(Counter::Tcp_AttemptFails);
-    return finish(c, error_.value_or(Error::TimedOut));
+    return finish(c, soft_error_.value_or(Error::TimedOut));
   }
   ++retransmits_;
   ++backoff_;
@@ -61,7 +61,7 @@ void Connection::retransmission_timeout(Context& c) {
   if (retransmits_ == 0) timeouts_began_ = snd_.first_sent_at().value_or(c.now);
   if (given_up(c)) {
     c.env.counters.add(Counter::TcpExt_TCPAbortOnTimeout);
-    return finish(c, error_.value_or(Error::TimedOut));
+    return finish(c, soft_error_.value_or(Error::TimedOut));
   }
   const bool first = phase_ != Phase::Loss || !before(snd_.una(), high_);
   cc_.timed_out(snd_.outstanding(), send_mss(), first && retransmits_ == 0);
@@ -99,7 +99,7 @@ void Connection::persist_timeout(Context& c) {
   if (orphaned_) most = settings.tcp_orphan_retries == 0 ? 8 : settings.tcp_orphan_retries;
   if (probes_out_ >= most) {
     c.env.counters.add(Counter::TcpExt_TCPAbortOnTimeout);
-    return finish(c, error_.value_or(Error::TimedOut));
+    return finish(c, soft_error_.value_or(Error::TimedOut));
   }
   ++probes_out_;
   if (probe_backoff_ < UINT8_MAX) ++probe_backoff_;

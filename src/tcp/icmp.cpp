@@ -47,7 +47,7 @@ void Connection::icmp_error(Context& c, wire::IcmpKind kind, std::uint16_t mtu, 
     c.env.counters.add(Counter::Tcp_AttemptFails);
     return finish(c, error);
   }
-  error_ = error;
+  soft_error_ = error;
 }
 
 // RFC 1191 §6.5, RFC 8201 §5.2.
