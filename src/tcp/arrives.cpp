@@ -29,9 +29,7 @@ Connection::Verdict Connection::check_sequence(Context& c, Segment& segment) {
     if (!segment.flags.rst()) answer_unacceptable(c, segment);
     return Verdict::Done;
   }
-  update_ts_recent(segment);
-  if (segment.options.timestamps && timestamps_ && segment.options.timestamps->value == ts_recent_)
-    ts_recent_at_ = c.now;
+  update_ts_recent(c, segment);
   return Verdict::Continue;
 }
 
@@ -57,8 +55,7 @@ void Connection::answer_unacceptable(Context& c, const Segment& segment) {
 Connection::Verdict Connection::check_paws(Context& c, const Segment& segment) {
   if (!timestamps_ || !segment.options.timestamps || segment.flags.rst()) return Verdict::Continue;
   if (segment.options.timestamps->value - ts_recent_ >= 0) return Verdict::Continue;
-  constexpr Duration kClockMayHaveTurned = std::chrono::hours(24 * 24);
-  if (c.now - ts_recent_at_ >= kClockMayHaveTurned) return Verdict::Continue;
+  if (peer_clock_may_have_turned(c)) return Verdict::Continue;
   // An ACK that was overtaken by a later one on the way: harmless, and common where packets are reordered (as Linux's
   // tcp_disordered_ack).
   const bool overtaken = segment.length() == 0 && segment.seq == rcv_.nxt() && segment.ack == snd_.una() &&
@@ -71,10 +68,17 @@ Connection::Verdict Connection::check_paws(Context& c, const Segment& segment) {
 }
 
 // RFC 7323 §4.3 (2): only a segment that covers the last acknowledgement sent may set TS.Recent.
-void Connection::update_ts_recent(const Segment& segment) noexcept {
-  if (!timestamps_ || !segment.options.timestamps) return;
-  if (at_or_before(segment.seq, last_ack_sent_) && segment.options.timestamps->value - ts_recent_ >= 0)
-    ts_recent_ = segment.options.timestamps->value;
+void Connection::update_ts_recent(const Context& c, const Segment& segment) noexcept {
+  if (!timestamps_ || !segment.options.timestamps || after(segment.seq, last_ack_sent_)) return;
+  const Timestamp value = segment.options.timestamps->value;
+  if (value - ts_recent_ < 0 && !peer_clock_may_have_turned(c)) return;
+  ts_recent_ = value;
+  ts_recent_at_ = c.now;
+}
+
+// RFC 7323 §5.5: after 24 days of silence TS.Recent says nothing any more.
+bool Connection::peer_clock_may_have_turned(const Context& c) const noexcept {
+  return c.now - ts_recent_at_ >= std::chrono::hours(24 * 24);
 }
 
 // "Second, check the RST bit", hardened by RFC 5961 §3.2: only the exact number resets.

@@ -139,7 +139,8 @@ class Connection {
   Verdict check_ack(Context& c, const Segment& segment);
   void process_text(Context& c, Segment& segment);
   void process_fin(Context& c);
-  void update_ts_recent(const Segment& segment) noexcept;
+  void update_ts_recent(const Context& c, const Segment& segment) noexcept;
+  [[nodiscard]] bool peer_clock_may_have_turned(const Context& c) const noexcept;
   void ack_at_once(Context& c) noexcept;
   void acknowledge_text(Context& c, const Segment& segment, const ReceiveHalf::Received& received);
   void challenge(Context& c);
