@@ -69,6 +69,15 @@ void Stack::Impl::destroy(Socket& socket) noexcept {
 void Stack::Impl::become_time_wait(Socket& socket, Instant now) {
   const FourTuple tuple = socket.tcp.tuple();
   leave_demux(socket);
+  // The peer's FIN is acknowledged also where there is no room for an entry.
+  if (socket.tcp.ack_due()) {
+    if (TxPacket* packet = control_.add()) {
+      tcp::TimeWait last(0);
+      last.begin(socket.tcp, now);
+      last.emit_ack(now, socket.tcp.path(), timestamp_offset(tuple), *packet);
+      env_.counters.add(Counter::Tcp_OutSegs);
+    }
+  }
   if (forms_.time_waits.size() >= env_.settings.tcp_max_tw_buckets) {
     env_.counters.add(Counter::TcpExt_TCPTimeWaitOverflow);
     return;
@@ -78,12 +87,6 @@ void Stack::Impl::become_time_wait(Socket& socket, Instant now) {
   entry.begin(socket.tcp, now);
   queue_end(entry);
   demux_.insert(tuple, {Form::TimeWait, entry.index()});
-  if (socket.tcp.ack_due()) {
-    if (TxPacket* packet = control_.add()) {
-      entry.emit_ack(now, socket.tcp.path(), timestamp_offset(tuple), *packet);
-      env_.counters.add(Counter::Tcp_OutSegs);
-    }
-  }
 }
 
 void Stack::Impl::time_wait_arrives(Instant now, InterfaceId interface, std::uint32_t index, const FourTuple& tuple,
