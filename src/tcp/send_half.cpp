@@ -23,8 +23,8 @@ void SendHalf::write(Slice bytes, WorkCache& cache) {
 }
 
 bool SendHalf::update_window(Seq seg_seq, Seq seg_ack, std::uint32_t window) noexcept {
-  // Of two acknowledgements that look alike the larger window counts, whichever came first; but a closed one always does
-  // (as Linux).
+  // Of two acknowledgements that look alike the larger window counts, whichever came first; but a closed one always
+  // does (as Linux).
   const bool newer =
       !window_known_ || before(wl1_, seg_seq) ||
       (wl1_ == seg_seq && (before(wl2_, seg_ack) || (wl2_ == seg_ack && (window > wnd_ || window == 0))));

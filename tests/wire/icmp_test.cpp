@@ -1,0 +1,122 @@
+// ICMP errors about a connection (C8, I2): RFC 9293 §3.9.2.2, RFC 1191, RFC 8201, RFC 5927.
+#include "wire/language.hpp"
+
+WIRE_TEST(Icmp, UnreachableEndsAConnect) {
+  w.connect();
+  w.out(w.our_syn());
+  w.in(icmp_host_unreachable());
+  w.ended_with(Error::HostUnreachable);
+  w.write_fails(Error::HostUnreachable);
+}
+
+WIRE_TEST(Icmp, PortUnreachableRefusesAConnect) {
+  w.connect();
+  w.out(w.our_syn());
+  w.in(icmp_port_unreachable());
+  w.ended_with(Error::ConnectionRefused);
+}
+
+WIRE_TEST(Icmp, ProhibitedRefusesAConnect) {
+  w.connect();
+  w.out(w.our_syn());
+  w.in(icmp_prohibited());
+  w.ended_with(Error::PermissionDenied);
+}
+
+// RFC 5927 §4.1: an error about a number that is not in flight is forged, or too late.
+WIRE_TEST(Icmp, NumberMustBeInFlight) {
+  w.connect();
+  w.out(w.our_syn());
+  w.in(icmp_host_unreachable().quoting_seq(1));
+  w.in(icmp_host_unreachable().quoting_seq(0u - 1u));
+  w.state(TcpState::SynSent);
+  w.counter(Counter::TcpExt_OutOfWindowIcmps, 2);
+  w.dropped(DropReason::IcmpSequence, 2);
+}
+
+// RFC 1122 §4.2.3.9 (MUST-54): on an established connection it may be passing, and aborts nothing; it is what a timeout
+// will tell in the end.
+WIRE_TEST(Icmp, UnreachableIsSoftOnceEstablished) {
+  w.set("net.ipv4.tcp_retries2", "1");
+  w.establish();
+  w.write(stream(1, 100));
+  w.out(data(1, 100).ack(1).psh());
+  w.in(icmp_host_unreachable());
+  w.state(TcpState::Established);
+  w.nothing_to_read();
+  w.write(stream(101, 10));
+  w.advance(210ms);
+  w.out(data(1, 100).ack(1).psh());
+  w.advance(420ms);
+  w.ended_with(Error::HostUnreachable);
+}
+
+// What the network reports on one day is forgotten once the peer answers.
+WIRE_TEST(Icmp, SoftErrorIsForgottenWithTheNextAck) {
+  w.set("net.ipv4.tcp_retries2", "1");
+  w.establish();
+  w.write(stream(1, 100));
+  w.out(data(1, 100).ack(1).psh());
+  w.in(icmp_host_unreachable());
+  w.advance(10ms);
+  w.in(segment(1).ack(101));
+  w.write(stream(101, 100));
+  w.out(data(101, 100).ack(1).psh());
+  w.advance(210ms);
+  w.out(data(101, 100).ack(1).psh());
+  w.advance(420ms);
+  w.ended_with(Error::TimedOut);
+}
+
+// RFC 1191 §6.5: what was too big goes again at once, in pieces that fit; that is no congestion.
+WIRE_TEST(Icmp, PacketTooBigShrinksTheSegments) {
+  w.establish({.mss = 9000});
+  const std::uint32_t big = w.mss(), small = w.mss_of(1300);
+  w.write(stream(1, 2 * big));
+  w.out(data(1, big).ack(1));
+  w.out(data(big + 1, big).ack(1).psh());
+  const std::uint32_t cwnd = w.info().snd_cwnd;
+  w.in(icmp_packet_too_big(1300));
+  w.out(data(1, small).ack(1));
+  w.out(data(small + 1, small).ack(1));
+  w.out(data(2 * small + 1, 2 * big - 2 * small).ack(1).psh());
+  w.require(w.info().snd_mss == small && w.info().snd_cwnd == cwnd, "smaller segments, the same window");
+  w.in(segment(1).ack(2 * big + 1));
+  w.write(stream(2 * big + 1, 1500));
+  w.out(data(2 * big + 1, small).ack(1));
+  w.out(data(2 * big + 1 + small, 1500 - small).ack(1).psh());
+}
+
+// An MTU that is no smaller than ours says nothing; one below what every path carries is not believed.
+WIRE_TEST(Icmp, PacketTooBigIsPlausible) {
+  w.establish({.mss = 9000});
+  const std::uint32_t big = w.mss();
+  w.write(stream(1, big));
+  w.out(data(1, big).ack(1).psh());
+  w.in(icmp_packet_too_big(1500));
+  w.in(icmp_packet_too_big(9000));
+  w.silent();
+  w.in(icmp_packet_too_big(100));
+  const std::uint32_t least = w.mss_of(w.v6() ? 1280 : 552);  // RFC 8200 §5; Linux's min_pmtu
+  std::uint32_t at = 1;
+  for (; at + least < big; at += least) w.out(data(at, least).ack(1));
+  w.out(data(at, big + 1 - at).ack(1).psh());
+}
+
+WIRE_TEST(Icmp, PacketTooBigMustBeAboutBytesInFlight) {
+  w.establish({.mss = 9000});
+  const std::uint32_t big = w.mss();
+  w.write(stream(1, big));
+  w.out(data(1, big).ack(1).psh());
+  w.in(icmp_packet_too_big(1300).quoting_seq(big + 1));
+  w.in(icmp_packet_too_big(1300).quoting_seq(0));
+  w.require(w.info().snd_mss == big, "nothing has changed");
+}
+
+// About a connection that does not exist.
+WIRE_TEST(Icmp, NobodysErrorIsCounted) {
+  w.in(segment(1).ack(1));
+  w.out(rst(1));
+  w.in(icmp_host_unreachable());
+  w.dropped(DropReason::IcmpNoSocket, 1);
+}
