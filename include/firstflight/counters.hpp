@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "firstflight/fast_open.hpp"
+
 namespace ff {
 
 // X(group, name): group is the line of /proc/net/snmp or /proc/net/netstat that carries the counter.
@@ -159,6 +161,7 @@ class Counters {
   void add(Counter counter, std::uint64_t count = 1) noexcept { values_[static_cast<std::size_t>(counter)] += count; }
   void subtract(Counter counter) noexcept { --values_[static_cast<std::size_t>(counter)]; }
   void drop(DropReason reason) noexcept { ++drops_[static_cast<std::size_t>(reason)]; }
+  void end(FastOpenOutcome outcome) noexcept { ++fast_open_[static_cast<std::size_t>(outcome)]; }
 
   [[nodiscard]] std::uint64_t operator[](Counter counter) const noexcept {
     return values_[static_cast<std::size_t>(counter)];
@@ -166,10 +169,15 @@ class Counters {
   [[nodiscard]] std::uint64_t operator[](DropReason reason) const noexcept {
     return drops_[static_cast<std::size_t>(reason)];
   }
+  // How many SYNs, sent or received, that had to do with Fast Open came to this end.
+  [[nodiscard]] std::uint64_t operator[](FastOpenOutcome outcome) const noexcept {
+    return fast_open_[static_cast<std::size_t>(outcome)];
+  }
 
  private:
   std::array<std::uint64_t, static_cast<std::size_t>(Counter::kCount)> values_{};
   std::array<std::uint64_t, static_cast<std::size_t>(DropReason::kCount)> drops_{};
+  std::array<std::uint64_t, kFastOpenOutcomes> fast_open_{};
 };
 
 }  // namespace ff

@@ -68,6 +68,10 @@ enum class FastOpenOutcome : std::uint8_t {
   ListenerFull,      // server: the listener's bound on half-open Fast Open connections was reached
   NotEnabled,        // server: the listener has Fast Open off
 };
+inline constexpr std::size_t kFastOpenOutcomes = static_cast<std::size_t>(FastOpenOutcome::NotEnabled) + 1;
+
+// "CookieRefused", the name of the outcome's counter.
+std::string_view name_of(FastOpenOutcome) noexcept;
 
 // One plain phrase, for example "no cookie yet: one was granted for next time".
 std::string_view to_string(FastOpenOutcome) noexcept;

@@ -47,6 +47,7 @@ void Stack::Impl::listener_arrives(Instant now, InterfaceId interface, const Fou
   const bool relevant = segment.options.fast_open || !segment.payload.empty();
   const tcp::ServerSide side{keys, listener.fast_open_limit > 0, !relevant || listener.fast_open_has_room(now)};
   const tcp::ServerPlan plan = tcp::plan_server(side, env_.settings, env_.counters, tuple, segment);
+  if (plan.outcome != FastOpenOutcome::NotTried) env_.counters.end(plan.outcome);
   if (plan.accept_data) {
     std::optional<wire::FastOpenOption> grant;
     if (plan.grant) grant = wire::FastOpenOption{*plan.grant, plan.experimental};
@@ -58,6 +59,7 @@ void Stack::Impl::listener_arrives(Instant now, InterfaceId interface, const Fou
   request.listener = listener.index;
   request.timer.owner_kind = static_cast<std::uint8_t>(Form::Request);
   request.timer.owner_index = request.index;
+  request.set_fast_open(plan.outcome);
   if (plan.grant) request.grant_cookie(plan.experimental);
   ++listener.requests;
   demux_.insert(tuple, {Form::Request, request.index});
@@ -102,6 +104,7 @@ void Stack::Impl::open_fast(Instant now, InterfaceId interface, const FourTuple&
   how.iss = iss;
   how.irs = syn.seq;
   how.ts_offset = timestamp_offset(tuple);
+  how.fast_open = FastOpenOutcome::Accepted;
   tcp::Context c = context(now);
   Socket& socket = new_socket();
   socket.tcp.establish_fast_open(c, how, syn, grant);

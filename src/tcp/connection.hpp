@@ -43,6 +43,7 @@ struct PassiveOpen {
   std::uint32_t ts_offset = 0;
   Instant syn_ack_sent_at{};
   bool syn_ack_retransmitted = false;
+  FastOpenOutcome fast_open = FastOpenOutcome::NotTried;
 };
 
 // How a connection begins that we start.
@@ -113,7 +114,6 @@ class Connection {
   [[nodiscard]] std::string check() const;
   // The peer reset a half-open Fast Open connection: RFC 7413 §5.1 wants its place in the queue kept for a while.
   [[nodiscard]] bool reset_while_half_open() const noexcept { return reset_while_half_open_; }
-  void set_fast_open_outcome(FastOpenOutcome outcome) noexcept { fast_open_ = outcome; }
 
  private:
   enum class Verdict : std::uint8_t { Continue, Done };
@@ -129,6 +129,11 @@ class Connection {
   void connected_by_syn_ack(Context& c, Segment& segment);
   void simultaneous_open(Context& c, const Segment& segment);
   void fast_open_answered(Context& c, const Segment& segment);
+  [[nodiscard]] FastOpenOutcome fast_open_result(Context& c, const Segment& segment);
+  void end_fast_open(Context& c, FastOpenOutcome outcome) noexcept {
+    fast_open_ = outcome;
+    c.env.counters.end(outcome);
+  }
   [[nodiscard]] std::uint32_t syn_data_length() const noexcept;
 
   // arrives.cpp: the steps of RFC 9293 §3.10.7.4, in order.

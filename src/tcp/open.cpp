@@ -17,6 +17,7 @@ void Connection::open(Context& c, const ActiveOpen& how, Slice data) {
   begin(how.tuple, how.path, how.iss, how.ts_offset);
   no_delay_ = how.no_delay;
   fast_open_ = how.plan.outcome;
+  if (fast_open_ != FastOpenOutcome::NotTried && fast_open_ != FastOpenOutcome::Pending) c.env.counters.end(fast_open_);
   if (how.plan.option) {
     fast_open_option_ = *how.plan.option;
     has_fast_open_option_ = true;
@@ -71,6 +72,7 @@ void Connection::agree(Context& c, const Agreed& agreed) {
 void Connection::begin_passive(Context& c, const PassiveOpen& how) {
   begin(how.tuple, how.path, how.iss, how.ts_offset);
   syn_retransmitted_ = how.syn_ack_retransmitted;
+  fast_open_ = how.fast_open;
   rcv_.start(how.irs, ReceiveHalf::initial_window(c.env.settings.tcp_rmem, path_.mss(tuple_.local.address.is_v4())),
              c.env.settings.tcp_rmem);
   agree(c, how.agreed);
@@ -92,7 +94,6 @@ void Connection::establish_fast_open(Context& c, const PassiveOpen& how, Segment
                                      const std::optional<wire::FastOpenOption>& grant) {
   begin_passive(c, how);
   fast_open_child_ = true;
-  fast_open_ = FastOpenOutcome::Accepted;
   if (grant) {
     fast_open_option_ = *grant;
     has_fast_open_option_ = true;
@@ -192,7 +193,6 @@ void Connection::fast_open_answered(Context& c, const Segment& segment) {
   if (fast_open_ != FastOpenOutcome::Pending) return;
   ClientCache& cache = c.env.fast_open_cache;
   const IpAddress& server = tuple_.remote.address;
-  const std::uint32_t acked = static_cast<std::uint32_t>(segment.ack - (snd_.iss() + 1));
   const bool asked = has_fast_open_option_ && fast_open_option_.cookie.size == 0;
   const std::optional<wire::FastOpenOption>& granted = segment.options.fast_open;
   const bool grants = granted && granted->cookie.size > 0;
@@ -203,36 +203,36 @@ void Connection::fast_open_answered(Context& c, const Segment& segment) {
     cache.not_granted(server, peer_mss_, fast_open_option_.experimental);
   }
 
+  end_fast_open(c, fast_open_result(c, segment));
+}
+
+FastOpenOutcome Connection::fast_open_result(Context& c, const Segment& segment) {
+  const bool asked = has_fast_open_option_ && fast_open_option_.cookie.size == 0;
+  const bool grants = segment.options.fast_open && segment.options.fast_open->cookie.size > 0;
   if (syn_data_ == 0) {
-    if (!asked) {
-      fast_open_ = FastOpenOutcome::NoData;
-    } else {
-      fast_open_ = grants ? FastOpenOutcome::NoCookieYet : FastOpenOutcome::CookieNotGranted;
-    }
-    return;
+    if (!asked) return FastOpenOutcome::NoData;
+    return grants ? FastOpenOutcome::NoCookieYet : FastOpenOutcome::CookieNotGranted;
   }
-  if (acked > 0) {
-    fast_open_ = FastOpenOutcome::Accepted;
+  ClientCache& cache = c.env.fast_open_cache;
+  const IpAddress& server = tuple_.remote.address;
+  if (after(segment.ack, snd_.iss() + 1)) {
     cache.path_works(server);
     c.env.counters.add(Counter::TcpExt_TCPFastOpenActive);
-    return;
+    return FastOpenOutcome::Accepted;
   }
   c.env.counters.add(Counter::TcpExt_TCPFastOpenActiveFail);
-  if (syn_retransmitted_ && !grants) {
-    fast_open_ = FastOpenOutcome::SynRetransmitted;
-    cache.path_failed(server, c.now, c.env.settings.tcp_fastopen_blackhole_timeout_sec);
-    const FastOpenCacheEntry* entry = cache.find(server);
-    if (entry != nullptr && entry->retry_after > c.now) c.env.counters.add(Counter::TcpExt_TCPFastOpenBlackhole);
-  } else {
-    fast_open_ = grants ? FastOpenOutcome::CookieRefused : FastOpenOutcome::DataNotAcked;
-  }
+  if (!syn_retransmitted_ || grants) return grants ? FastOpenOutcome::CookieRefused : FastOpenOutcome::DataNotAcked;
+  cache.path_failed(server, c.now, c.env.settings.tcp_fastopen_blackhole_timeout_sec);
+  const FastOpenCacheEntry* entry = cache.find(server);
+  if (entry != nullptr && entry->retry_after > c.now) c.env.counters.add(Counter::TcpExt_TCPFastOpenBlackhole);
+  return FastOpenOutcome::SynRetransmitted;
 }
 
 // RFC 9293 §3.5, Figure 7. Data in either SYN waits: it is sent, or sent again, once the connection is established.
 void Connection::simultaneous_open(Context& c, const Segment& segment) {
   snd_.update_window(segment.seq, segment.ack, segment.window.bytes(WindowScale{}));
   has_fast_open_option_ = false;
-  if (fast_open_ == FastOpenOutcome::Pending) fast_open_ = FastOpenOutcome::DataNotAcked;
+  if (fast_open_ == FastOpenOutcome::Pending) end_fast_open(c, FastOpenOutcome::DataNotAcked);
   set_state(c, TcpState::SynReceived);
   syn_due_ = true;
 }

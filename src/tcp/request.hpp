@@ -22,6 +22,9 @@ class Request {
     experimental_ = experimental;
   }
 
+  // What the listener made of the SYN's Fast Open option; the connection will say so.
+  void set_fast_open(FastOpenOutcome outcome) noexcept { fast_open_ = outcome; }
+
   enum class Outcome : std::uint8_t {
     Keep,         // nothing more to do
     SendSynAck,   // the client asks again
@@ -58,6 +61,7 @@ class Request {
   std::uint16_t interface_ = 0;
   WindowScale snd_scale_;
   std::uint8_t timeouts_ = 0;
+  FastOpenOutcome fast_open_ = FastOpenOutcome::NotTried;
   bool timestamps_ : 1 = false;
   bool sack_ : 1 = false;
   bool window_scaling_ : 1 = false;

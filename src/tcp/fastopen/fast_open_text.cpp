@@ -1,3 +1,4 @@
+#include <array>
 #include <charconv>
 
 #include "firstflight/fast_open.hpp"
@@ -56,6 +57,15 @@ std::optional<FastOpenKeys> FastOpenKeys::parse(std::string_view text) {
 
 std::string FastOpenKeys::to_string() const {
   return backup ? primary.to_string() + "," + backup->to_string() : primary.to_string();
+}
+
+std::string_view name_of(FastOpenOutcome outcome) noexcept {
+  static constexpr std::array<std::string_view, kFastOpenOutcomes> kNames{
+      "NotTried",         "Pending",       "Accepted",     "Disabled",         "NoCookieYet",
+      "CookieNotGranted", "CookieRefused", "DataNotAcked", "SynRetransmitted", "PathBlackholed",
+      "NoData",           "ListenerFull",  "NotEnabled"};
+  const auto index = static_cast<std::size_t>(outcome);
+  return index < kNames.size() ? kNames[index] : "unknown";
 }
 
 std::string_view to_string(FastOpenOutcome outcome) noexcept {
