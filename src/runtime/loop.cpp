@@ -130,6 +130,7 @@ void Loop::run() {
       for (int round = 0; more && round < kRoundsPerWait && !stopped_; ++round) more = run_round();
       if (!stopped_) wait(!more);
     }
+    send_out();  // what the callback that ended the loop has told the stack, such as to abort
   } catch (...) {
     running_ = false;
     throw;
@@ -148,10 +149,7 @@ bool Loop::run_round() {
   if (stack_.next_deadline() <= now_) stack_.handle_deadline(now_);
   run_timers();
   handle_events();
-  const bool transmit_left = transmit();
-  for (const Port& port : ports_) {
-    if (port.device != nullptr) port.device->flush(now_);
-  }
+  const bool transmit_left = send_out();
   const bool events_left = handle_events();
   const bool receive_left = std::ranges::any_of(ports_, [](const Port& port) { return port.readable; });
   return transmit_left || events_left || receive_left;
@@ -178,6 +176,14 @@ bool Loop::handle_events() {
     if (event_handler_) event_handler_(now_, *event);
   }
   return any;
+}
+
+bool Loop::send_out() {
+  const bool left = transmit();
+  for (const Port& port : ports_) {
+    if (port.device != nullptr) port.device->flush(now_);
+  }
+  return left;
 }
 
 // True when there is more to send and room for it.

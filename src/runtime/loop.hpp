@@ -64,7 +64,7 @@ class Loop {
   // What to add to now() to get nanoseconds since 1970.
   [[nodiscard]] static Duration wall_clock_offset() noexcept;
 
-  // Works until a callback calls stop().
+  // Works until a callback calls stop(). What that one told the stack is still sent.
   void run();
   void stop() noexcept { stopped_ = true; }
 
@@ -92,6 +92,7 @@ class Loop {
   bool run_round();
   void receive(InterfaceId interface, Port& port);
   bool handle_events();
+  bool send_out();
   bool transmit();
   void run_timers();
   void wait(bool may_sleep);

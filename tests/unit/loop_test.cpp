@@ -367,6 +367,22 @@ TEST(Loop, CountsPacketsForInterfacesWithoutDevice) {
   EXPECT_EQ(loop.counters().no_interface, 1u);
 }
 
+// Such as the resets of a program that ends.
+TEST(Loop, SendsWhatTheLastCallbackAskedFor) {
+  MemoryPair pair;
+  Stack stack = make_stack();
+  Loop loop(stack);
+  loop.add_device(add_interface(stack), pair.a());
+  const FileDescriptor ready(::eventfd(1, EFD_CLOEXEC));
+  loop.add_descriptor(ready.get(), EPOLLIN, [&](Instant now, std::uint32_t) {
+    EXPECT_TRUE(stack.connect(now, {.remote = *Endpoint::parse("10.77.0.9:80")}).has_value());
+    loop.stop();
+  });
+  loop.run();
+  RxPacket packet;
+  EXPECT_TRUE(pair.b().receive(packet));
+}
+
 // A device that is full and has no descriptor is tried again without anything else happening.
 TEST(Loop, TriesAFullDeviceAgain) {
   MemoryPair pair({.queue_packets = 1});
