@@ -79,8 +79,8 @@ std::string write_capture(const DemoResult& result, const std::string& wanted) {
 }
 
 void print_for_people(const DemoResult& result, const Arguments& arguments) {
-  fmt::print("The network: {}; {:.1f} ms a round trip, measured.\n\n{}\n", result.network, result.round_trip,
-             demo_table(result));
+  fmt::print("The network: {}; {:.1f} ms a round trip, measured.\n\n{}\n{}\n", result.network, result.round_trip,
+             demo_table(result), demo_summary(result));
   fmt::print("{}", demo_ladders(result, terminal_ladder_style(STDOUT_FILENO)));
   fmt::print("{} counted in all:\n", result.peer);
   for (const std::string& line : result.counters) fmt::print("  {}\n", line);

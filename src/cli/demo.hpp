@@ -69,6 +69,8 @@ DemoResult run_demo_simulated(const DemoOptions& options);
 std::vector<DemoPackets> visits_in_capture(ByteSpan capture);
 
 std::string demo_table(const DemoResult& result);
+// What the table comes to, in a sentence.
+std::string demo_summary(const DemoResult& result);
 // First and second visit of each pair of programs with Fast Open, side by side; of the first family only.
 std::string demo_ladders(const DemoResult& result, const LadderStyle& style);
 std::string demo_json(const DemoResult& result);

@@ -8,8 +8,8 @@
 //   └─────────────────────┘                          └───────────────────────────┼─┘
 //                                                     ff get, ff serve: 198.18.2.2
 //
-// wire0, wire1 and ff0 are TUN devices; ff0 comes and goes with the program that has it. Addresses are of the ranges for benchmarks and documentation (RFC 2544, RFC
-// 3849).
+// wire0, wire1 and ff0 are TUN devices; ff0 comes and goes with the program that has it. Addresses are of the ranges
+// for benchmarks and documentation (RFC 2544, RFC 3849).
 #pragma once
 
 #include <filesystem>

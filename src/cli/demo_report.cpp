@@ -61,6 +61,24 @@ std::string demo_table(const DemoResult& result) {
   return text;
 }
 
+std::string demo_summary(const DemoResult& result) {
+  double with = 0, without = 0;
+  std::size_t with_count = 0, without_count = 0;
+  for (const DemoVisit& visit : result.visits) {
+    const bool fast = visit.packets.syn_data > 0;
+    (fast ? with : without) += visit.milliseconds;
+    ++(fast ? with_count : without_count);
+  }
+  if (with_count == 0 || without_count == 0) return "No visit had its request in the SYN.\n";
+  with /= static_cast<double>(with_count);
+  without /= static_cast<double>(without_count);
+  return fmt::format(
+      "With the request in the SYN the first byte was there after {:.1f} ms on average, without after {:.1f} ms: "
+      "{:.1f} "
+      "round trips saved.\n",
+      with, without, (without - with) / result.round_trip);
+}
+
 std::string demo_ladders(const DemoResult& result, const LadderStyle& style) {
   std::string text;
   const auto& visits = result.visits;

@@ -172,7 +172,7 @@ DemoResult run_demo_simulated(const DemoOptions& options) {
   SimulatedNetwork network(options);
   DemoResult result;
   result.network = "two simulated hosts in this process, on virtual time";
-  result.peer = "the server";
+  result.peer = "server";
   result.round_trip = in_milliseconds(2 * options.delay);
   for (const DemoFamily family : options.families) network.visit_all(family, result.visits);
   result.counters = network.counters();

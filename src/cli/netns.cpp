@@ -125,6 +125,7 @@ std::optional<std::string> why_no_namespaces() {
   try {
     const Namespace trial;
     trial.add_tun("trial0", {});
+    trial.set_sysctl("net.ipv4.tcp_fastopen", "3");  // containers may have /proc/sys read-only
     return std::nullopt;
   } catch (const Failure& failure) {
     return fmt::format("not run as root, or not allowed by this container: {}", failure.what());

@@ -12,7 +12,8 @@ CLIENT_SYN = "tcp.flags.syn == 1 && tcp.flags.ack == 0"
 
 def syns(capture):
     """(bytes of data, cookie) of each SYN."""
-    return [(int(size), cookie) for size, cookie in packet_fields(capture, CLIENT_SYN, "tcp.len", "tcp.options.tfo.cookie")]
+    seen = packet_fields(capture, CLIENT_SYN, "tcp.len", "tcp.options.tfo.cookie")
+    return [(int(size), cookie) for size, cookie in seen]
 
 
 def test_the_kernel_grants_firstflight_a_cookie_and_takes_data_under_it(lab, family):
@@ -101,14 +102,15 @@ def test_one_key_gives_one_cookie(lab, family):
 
 
 class TwoServers:
-    """A kernel as client; the kernel and firstflight as servers behind one address, to which the client's route leads in
-    turn. Both servers have the same key."""
+    """A kernel as client; the kernel and firstflight as servers behind one address, to which the client's route leads
+    in turn. Both servers have the same key."""
 
     CLIENT = {4: "198.18.5.1", 6: "2001:db8:5::1"}
     SERVER = {4: "198.18.6.1", 6: "2001:db8:6::1"}
     NEAR = {4: "198.18.7.1", 6: "2001:db8:7::1"}
     FAR = {4: "198.18.7.2", 6: "2001:db8:7::2"}
-    NEIGHBOUR = {4: "198.18.6.9", 6: "2001:db8:6::9"}  # the client's kernel, on the device that it shares with firstflight
+    # The client's kernel, on the device that it shares with firstflight.
+    NEIGHBOUR = {4: "198.18.6.9", 6: "2001:db8:6::9"}
 
     def __init__(self, lab, family):
         self.lab, self.family = lab, family

@@ -14,8 +14,8 @@ from harness import FIRSTFLIGHT, KERNEL, find_ff, url, wait_until
 def test_a_thousand_connections_of_wrk(lab):
     wiring = lab.direct()
     server = wiring.serve(lab.site())
-    said = wiring.kernel.run("sh", "-c", "ulimit -n 4096 && wrk --threads 2 --connections 1000 --duration 5s --timeout 5s "
-                             "--latency " + url(FIRSTFLIGHT[4]), limit=60).stdout
+    wrk = "wrk --threads 2 --connections 1000 --duration 5s --timeout 5s --latency " + url(FIRSTFLIGHT[4])
+    said = wiring.kernel.run("sh", "-c", "ulimit -n 4096 && " + wrk, limit=60).stdout
     assert "Socket errors" not in said, said
     assert "Non-2xx" not in said, said
     requests = int(re.search(r"(\d+) requests in", said).group(1))
@@ -28,7 +28,7 @@ def test_many_small_files_served_to_curl(lab, family):
     files = {"file-%d" % i: "content of %d\n" % i * i for i in range(200)}
     wiring = lab.direct()
     wiring.serve(lab.site(**files))
-    said = wiring.kernel.curl(FIRSTFLIGHT[family], "/file-[0-199]", extra=["--globoff", "--no-progress-meter"][1:])
+    said = wiring.kernel.curl(FIRSTFLIGHT[family], "/file-[0-199]", extra=["--no-progress-meter"])
     assert said == "".join(files["file-%d" % i] for i in range(200))
 
 
@@ -39,7 +39,7 @@ def test_many_small_files_served_to_curls_at_once(lab, family):
     target = lab.directory("received")
     wiring.kernel.curl(FIRSTFLIGHT[family], "/file-[0-99]", extra=["--parallel", "--parallel-max", "50", "--output",
                                                                   "%s/file-#1" % target])
-    assert {p.name: p.read_text() for p in target.iterdir()} == {name: text for name, text in files.items()}
+    assert {p.name: p.read_text() for p in target.iterdir()} == files
 
 
 def test_many_small_files_fetched_from_nginx(lab, family):
@@ -80,15 +80,15 @@ def test_the_kernel_is_refused_where_nobody_listens(lab, family):
     wiring.serve(lab.site())
     done = wiring.kernel.run("curl", "--silent", "--show-error", "--noproxy", "*", url(FIRSTFLIGHT[family], port=81),
                              check=False)
-    assert done.returncode == 7, done.stderr  # could not connect, at once
-    assert wiring.kernel.run("cat", "/proc/net/snmp").stdout.count("Tcp:") == 2
+    assert done.returncode == 7, done.stderr
+    assert "Connection refused" in done.stderr or re.search(r"after \d{1,2} ms", done.stderr), done.stderr
 
 
 def test_a_page_that_is_not_there(lab):
     wiring = lab.direct()
     wiring.serve(lab.site())
-    done = wiring.kernel.run("curl", "--silent", "--noproxy", "*", "--output", "/dev/null", "--write-out", "%{http_code}",
-                             url(FIRSTFLIGHT[4], "/nothing"))
+    done = wiring.kernel.run("curl", "--silent", "--noproxy", "*", "--output", "/dev/null", "--write-out",
+                             "%{http_code}", url(FIRSTFLIGHT[4], "/nothing"))
     assert done.stdout == "404"
 
 

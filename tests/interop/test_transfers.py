@@ -14,7 +14,7 @@ CAPTURED = 200 * MB if full() else 10 * MB
 IMPAIRED = 200 * MB if full() else 4 * MB
 PATIENCE = 3000.0 if full() else 240.0
 
-IMPAIRMENTS = ["--delay", "1ms", "--loss", "2%", "--reorder", "2%", "--duplicate", "1%", "--corrupt", "1%", "--seed", "7"]
+IMPAIRMENTS = "--delay 1ms --loss 2% --reorder 2% --duplicate 1% --corrupt 1% --seed 7".split()
 OFFLOADS = pytest.mark.parametrize("offload", [[], ["--no-offload"]], ids=["offloads", "no-offloads"])
 
 
