@@ -127,7 +127,6 @@ void Talker::end_as_planned() {
 
 void Talker::wind_up() {
   if (gone_) return;
-  if (all_.sabotage == Sabotage::LeakASocket) return;
   give_up(plan_ == nullptr || plan_->number % 2 == 0);
 }
 
@@ -140,6 +139,8 @@ void Talker::give_up(bool abort) {
 
 void Talker::end_with(Error error) {
   error_ = error;
+  found_no_room_ = is_client() && plan_->may_find_no_room && !established_ && error == Error::TimedOut;
+  if (found_no_room_) return give_up(false);
   if (plan_ != nullptr && plan_->orderly() && !by_fast_open_) {
     complain(fmt::format("ended with an error: {}", to_string(error)));
   }

@@ -33,6 +33,7 @@ struct ConversationPlan {
   std::uint32_t number = 0;
   std::size_t client = 0;  // among the clients
   Endpoint server;
+  bool may_find_no_room = false;  // the server's queue is so short that a client may try in vain until it gives up
   Duration start{};
   std::uint64_t request_size = kHeaderSize;
   std::uint64_t response_size = 0;
@@ -90,6 +91,8 @@ class Talker {
   [[nodiscard]] bool gone() const noexcept { return gone_; }
   // Everything was sent and received, and no error told of.
   [[nodiscard]] bool complete() const noexcept;
+  // The server's queue was full each time that the client knocked.
+  [[nodiscard]] bool found_no_room() const noexcept { return found_no_room_; }
   // The data came in a SYN, which a network may repeat after the connection has gone (RFC 7413 §2.1).
   [[nodiscard]] bool by_fast_open() const noexcept { return by_fast_open_; }
   [[nodiscard]] std::string describe() const;
@@ -128,6 +131,7 @@ class Talker {
   bool over_ = false;  // the stack says that the connection is over
   bool gone_ = false;
   bool by_fast_open_ = false;
+  bool found_no_room_ = false;
   std::optional<Error> error_;
 };
 

@@ -19,6 +19,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::uint16_t kPort = 7;
+constexpr std::uint32_t kAmpleBacklog = 4096;
 // Longer than the longest wait that TCP makes between two attempts.
 constexpr Duration kPatience = 400s;
 // TIME_WAIT, and what may come before.
@@ -30,7 +31,7 @@ T one_of(Random& dice, std::initializer_list<T> choices) {
 }
 
 // Small numbers as often as large ones.
-std::uint64_t any_size(Random& dice, std::uint64_t most) { return dice.below(most >> dice.below(16)) % most; }
+std::uint64_t any_size(Random& dice, std::uint64_t most) { return dice.below(most >> dice.below(10)) + 1; }
 
 double up_to(Random& dice, double most) { return most * static_cast<double>(dice.below(1001)) / 1000; }
 
@@ -45,6 +46,7 @@ struct Swarm {
     HostId host = 0;
     std::vector<Attachment> interfaces;
     ListenerId listener;
+    std::uint32_t backlog = 0;
     Duration accepts_after{};
     std::map<std::pair<std::uint32_t, std::uint32_t>, Talker*> talkers;  // by handle
   };
@@ -61,6 +63,7 @@ struct Swarm {
   std::vector<std::unique_ptr<Talker>> talkers;
   std::vector<std::string> notes;
   bool calm = false;
+  ConnectionId leaked;
 
   void build();
   void add_members();
@@ -79,6 +82,7 @@ struct Swarm {
 
   void run();
   void heal();
+  void leak();
   std::vector<std::uint32_t> unfinished() const;
   bool nothing_open() const;
   void check_conversations();
@@ -192,7 +196,7 @@ void Swarm::listen() {
   for (Member& server : servers) {
     ListenOptions listen;
     listen.local = {IpAddress::any_v6(), kPort};
-    listen.backlog = one_of<std::uint32_t>(dice, {1, 4, 4096, 4096});
+    listen.backlog = server.backlog = one_of<std::uint32_t>(dice, {1, 4, kAmpleBacklog, kAmpleBacklog});
     if (dice.chance(0.8)) listen.fast_open_queue = one_of<std::uint32_t>(dice, {0, 1, 2, 16, 16, 16});
     if (dice.chance(0.2)) server.accepts_after = between(dice, 0s, 500ms);
     server.listener = *world.stack(server.host).listen(listen);
@@ -253,11 +257,13 @@ ConversationPlan Swarm::any_plan(std::uint32_t number, Duration until) {
   Plan plan;
   plan.number = number;
   plan.client = dice.below(clients.size());
-  const auto& addresses = server_addresses[plan.client * servers.size() + dice.below(servers.size())];
+  const std::size_t server = dice.below(servers.size());
+  const auto& addresses = server_addresses[plan.client * servers.size() + server];
+  plan.may_find_no_room = servers[server].backlog < kAmpleBacklog;
   plan.server = dice.chance(0.5) ? addresses.first : addresses.second;
   plan.start = between(dice, 0s, until / 2);
   plan.request_size = Plan::kHeaderSize + any_size(dice, 100'000);
-  plan.response_size = any_size(dice, 200'000);
+  plan.response_size = dice.chance(0.1) ? 0 : any_size(dice, 200'000);
   plan.fast_open = one_of(dice, {FastOpenMode::Off, FastOpenMode::Now, FastOpenMode::Now, FastOpenMode::OnFirstWrite});
   plan.no_cookie = dice.chance(0.1);
   plan.no_delay = dice.chance(0.3);
@@ -318,7 +324,10 @@ void Swarm::handle(Member& member, const Event& event) {
     return;
   }
   const auto found = member.talkers.find({event.connection.index, event.connection.generation});
-  if (found == member.talkers.end()) return fail("an event names a connection that nobody knows");
+  if (found == member.talkers.end()) {
+    if (event.connection != leaked) fail("an event names a connection that nobody knows");
+    return;
+  }
   found->second->handle(event);
 }
 
@@ -336,8 +345,15 @@ void Swarm::run() {
   check_progress();
   world.run_until(world.now() + 30s);
   check_conversations();
+  if (options.sabotage == Sabotage::LeakASocket) leak();
   for (const auto& talker : talkers) talker->wind_up();
   check_leaks();
+}
+
+void Swarm::leak() {
+  ConnectOptions connect;
+  connect.remote = all.plans.front().server;
+  leaked = world.stack(clients[all.plans.front().client].host).connect(world.now(), connect).value_or(ConnectionId{});
 }
 
 // The numbers of orderly conversations of which a side is not complete.
@@ -345,6 +361,7 @@ std::vector<std::uint32_t> Swarm::unfinished() const {
   std::vector<bool> asked(all.plans.size()), answered(all.plans.size());
   for (const auto& talker : talkers) {
     if (talker->complete()) (talker->is_client() ? asked : answered)[talker->plan()->number] = true;
+    if (talker->found_no_room()) asked[talker->plan()->number] = answered[talker->plan()->number] = true;
   }
   std::vector<std::uint32_t> result;
   for (const ConversationPlan& plan : all.plans) {

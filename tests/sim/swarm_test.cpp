@@ -66,11 +66,7 @@ TEST(Swarm, NoticesAChangedByte) {
 TEST(Swarm, NoticesALostByte) { EXPECT_NE(run_swarm({.seed = 1, .sabotage = Sabotage::LoseAByte}).failure, ""); }
 
 TEST(Swarm, NoticesALeakedSocket) {
-  std::string found;
-  for (std::uint64_t seed = 1; seed <= 20 && found.empty(); ++seed) {
-    found = run_swarm({.seed = seed, .sabotage = Sabotage::LeakASocket}).failure;
-  }
-  EXPECT_THAT(found, HasSubstr("left over"));
+  EXPECT_THAT(run_swarm({.seed = 1, .sabotage = Sabotage::LeakASocket}).failure, HasSubstr("left over"));
 }
 
 }  // namespace
