@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "base/random.hpp"
 #include "sim/quantities.hpp"
@@ -31,14 +32,14 @@ std::string ConversationPlan::to_string() const {
   return fmt::format(
       "conversation {}: client {} to {} after {}: request {} (of it {} with connect()), response {} {}; Fast Open "
       "{}{}; {}; "
-      "half-close {}/{}, the server closes first: {}; pieces {}/{}, pauses {}/{}",
+      "half-close {}/{}, the server closes first: {}; pieces {}/{}, pauses {}/{}, stalls {}/{}",
       number, client, server.to_string(), format_duration(start), request_size, data_in_connect, response_size,
       kResponds[static_cast<std::size_t>(respond)], kFastOpens[static_cast<std::size_t>(fast_open)],
       no_cookie ? ", without cookie" : "",
       orderly() ? std::string("orderly")
                 : fmt::format("{} after {}", kEndings[static_cast<std::size_t>(ending)], format_duration(ends_after)),
       half_close, server_half_closes, server_closes_first, write_piece, read_piece, format_duration(client_read_pause),
-      format_duration(server_read_pause));
+      format_duration(server_read_pause), format_duration(client_stall), format_duration(server_stall));
 }
 
 Talker::Talker(Conversations& all, HostId host, Role role, ConnectionId id, const ConversationPlan* plan)
@@ -158,6 +159,12 @@ std::string Talker::describe() const {
 }
 
 // ---- reading -------------------------------------------------------------------------------------------------------
+
+Duration Talker::next_pause() noexcept {
+  if (plan_ == nullptr) return Duration::zero();
+  if (!std::exchange(has_stalled_, true)) return is_client() ? plan_->client_stall : plan_->server_stall;
+  return is_client() ? plan_->client_read_pause : plan_->server_read_pause;
+}
 
 void Talker::read_on() {
   while (!pausing_ && !read_end_ && !stopped_reading_ && !gone_) {

@@ -50,6 +50,8 @@ struct ConversationPlan {
   std::uint32_t read_piece = 65536;
   Duration client_read_pause{};  // between two pieces
   Duration server_read_pause{};
+  Duration client_stall{};  // behind the first piece
+  Duration server_stall{};
   Ending ending = Ending::Orderly;
   Duration ends_after{};  // after the start, for those that are not orderly
 
@@ -104,6 +106,7 @@ class Talker {
   [[nodiscard]] bool may_close() const noexcept;
   [[nodiscard]] bool half_closes() const noexcept;
   [[nodiscard]] std::string outgoing(std::uint64_t count) const;
+  [[nodiscard]] Duration next_pause() noexcept;
   void read_on();
   void take(ByteSpan bytes);
   void take_header(std::uint8_t byte);
@@ -126,6 +129,7 @@ class Talker {
   bool read_end_ = false;     // the peer's FIN was read
   bool write_ended_ = false;  // our FIN is behind what was written
   bool pausing_ = false;      // reading
+  bool has_stalled_ = false;
   bool stopped_reading_ = false;
   bool established_ = false;
   bool over_ = false;  // the stack says that the connection is over

@@ -280,6 +280,8 @@ ConversationPlan Swarm::any_plan(std::uint32_t number, Duration until) {
   plan.read_piece = static_cast<std::uint32_t>(one_of<std::uint64_t>(dice, {65536, 65536, between(dice, 500, 5000)}));
   if (dice.chance(0.2)) plan.client_read_pause = between(dice, 1ms, 50ms);
   if (dice.chance(0.2)) plan.server_read_pause = between(dice, 1ms, 50ms);
+  if (dice.chance(0.2)) plan.client_stall = between(dice, 100ms, 10s);
+  if (dice.chance(0.2)) plan.server_stall = between(dice, 100ms, 10s);
   if (dice.chance(0.3)) {
     plan.ending = one_of(dice, {Plan::Ending::ClientAborts, Plan::Ending::ClientLeaves, Plan::Ending::ServerAborts,
                                 Plan::Ending::ServerLeaves, Plan::Ending::ClientStopsReading});
