@@ -8,6 +8,7 @@ Without root, TUN or a needed program the tests are skipped, loudly; with CI=tru
 
 import os
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -36,6 +37,9 @@ def what_is_missing():
 
 
 def pytest_sessionstart(session):
+    # Whatever ends the tests, fixtures clean up; a shell starts background jobs with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     session.config.interop_obstacle = what_is_missing()
 
 
