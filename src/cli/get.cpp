@@ -154,7 +154,7 @@ bool GetProgram::run() {
   loop.run();
   if (options_.json) fmt::print(report_, "{}\n", json_.dump(2));
   if (options_.trace) report_trace();
-  if (!host_.capture_error().empty()) throw Failure(host_.capture_error());
+  if (const std::string trouble = host_.trouble(); !trouble.empty()) throw Failure(trouble);
   return all_well_;
 }
 

@@ -60,7 +60,7 @@ class ServeProgram {
     fmt::print("{}\n", banner());
     std::fflush(stdout);
     host_.loop().run();
-    if (!host_.capture_error().empty()) throw Failure(host_.capture_error());
+    if (const std::string trouble = host_.trouble(); !trouble.empty()) throw Failure(trouble);
   }
 
  private:

@@ -149,12 +149,19 @@ void StackHost::attach(const StackOptions& options) {
         fmt::format("the stack cannot use {} with these addresses and an MTU of {}: {}; IPv6 needs an MTU of 1280",
                     device_name_, config.mtu, to_string(interface.error())));
   loop_.add_device(*interface, *outermost_);
+  loop_.on_device_lost([this](Instant, InterfaceId) {
+    device_lost_ = true;
+    loop_.stop();
+  });
 }
 
 bool StackHost::has_family(bool v4) const noexcept {
   return std::ranges::any_of(addresses_, [v4](const Cidr& own) { return own.address.is_v4() == v4; });
 }
 
-std::string StackHost::capture_error() const { return pcap_writer_ ? pcap_writer_->error() : std::string(); }
+std::string StackHost::trouble() const {
+  if (device_lost_) return fmt::format("{} has gone away", device_name_);
+  return pcap_writer_ ? pcap_writer_->error() : std::string();
+}
 
 }  // namespace ff::cli

@@ -27,8 +27,9 @@ class StackHost {
   [[nodiscard]] const std::string& device_name() const noexcept { return device_name_; }
   [[nodiscard]] bool has_family(bool v4) const noexcept;
 
-  // Why the capture is not complete; empty while all is well, or when none was wanted.
-  [[nodiscard]] std::string capture_error() const;
+  // What went wrong beneath the stack: the device went away, which ends the loop, or the capture is not complete. Empty
+  // while all is well.
+  [[nodiscard]] std::string trouble() const;
 
  private:
   void open_device(const StackOptions& options);
@@ -45,6 +46,7 @@ class StackHost {
   std::unique_ptr<CaptureDevice> capture_;
   std::unique_ptr<LadderTap> tap_;
   Device* outermost_ = nullptr;
+  bool device_lost_ = false;
   Stack stack_;
   Loop loop_;
 };
