@@ -11,6 +11,7 @@ namespace ff {
 namespace {
 
 constexpr std::uint16_t kTcpChecksumOffset = 16;
+constexpr std::size_t kTcpFlagsOffset = 13;  // the low byte of the word that begins with the data offset
 constexpr std::uint16_t kUdpChecksumOffset = 6;
 
 bool needs_cutting(const TxPacket& packet) noexcept {
@@ -25,14 +26,6 @@ void store_checksum(std::uint16_t checksum, std::uint16_t checksum_offset, std::
   wire::store_be16(transport + checksum_offset, checksum);
 }
 
-// Addresses and protocol of RFC 9293 §3.1 or RFC 8200 §8.1; the length is added for each segment.
-wire::ChecksumAccumulator tcp_pseudo_header(const std::uint8_t* ip) noexcept {
-  wire::ChecksumAccumulator sum;
-  sum.add(is_v4(ip) ? ByteSpan(ip + 12, 8) : ByteSpan(ip + 8, 32));
-  sum.add16(wire::protocol::kTcp);
-  return sum;
-}
-
 }  // namespace
 
 std::uint32_t wire_packet_count(const TxPacket& packet) noexcept {
@@ -44,7 +37,23 @@ Segmenter::Segmenter(const TxPacket& packet) noexcept : packet_(packet), remaini
   if (remaining_ == 1) return;
   assert(packet.checksum_wanted && packet.checksum_offset == kTcpChecksumOffset);
   assert(packet.header_size >= packet.checksum_start + wire::kTcpHeaderSize);
-  pseudo_header_ = tcp_pseudo_header(packet.header_bytes.data());
+  std::memcpy(header_.data(), packet.header_bytes.data(), packet.header_size);
+  std::uint8_t* const ip = header_.data();
+  std::uint8_t* const tcp = ip + packet.checksum_start;
+  if (is_v4(ip)) {
+    wire::store_be32(ip + 2, 0);  // total length, identification
+    wire::store_be16(ip + 10, 0);
+    ip_sum_.add({ip, (ip[0] & 0xfu) * 4});
+    tcp_sum_.add({ip + 12, 8});
+  } else {
+    wire::store_be16(ip + 4, 0);  // payload length
+    tcp_sum_.add({ip + 8, 32});
+  }
+  wire::store_be32(tcp + 4, 0);
+  tcp[kTcpFlagsOffset] = 0;
+  wire::store_be16(tcp + kTcpChecksumOffset, 0);
+  tcp_sum_.add16(wire::protocol::kTcp);
+  tcp_sum_.add({tcp, static_cast<std::size_t>(packet.header_size - packet.checksum_start)});
 }
 
 std::uint32_t Segmenter::next(std::uint8_t* to) noexcept {
@@ -55,43 +64,47 @@ std::uint32_t Segmenter::next(std::uint8_t* to) noexcept {
   }
   const std::uint32_t payload = next_payload();
   const std::uint32_t header = packet_.header_size;
-  std::memcpy(to, packet_.header_bytes.data(), header);
-  fix_ip_header(to, header + payload);
-  std::uint8_t* tcp = to + packet_.checksum_start;
-  const std::uint32_t tcp_header = header - packet_.checksum_start;
-  fix_tcp_header(tcp, index_ == 0, remaining_ == 1);
+  std::memcpy(to, header_.data(), header);
+  finish_ip_header(to, header + payload);
+  std::uint8_t* const tcp = to + packet_.checksum_start;
 
-  wire::ChecksumAccumulator sum = pseudo_header_;
-  sum.add32(tcp_header + payload);
-  sum.add({tcp, tcp_header});
+  wire::ChecksumAccumulator sum = tcp_sum_;
+  sum.add32(header - packet_.checksum_start + payload);
+  finish_tcp_header(tcp, sum);
   copy_payload(to + header, payload, sum);
-  store_checksum(sum.checksum(), kTcpChecksumOffset, tcp);
+  wire::store_be16(tcp + kTcpChecksumOffset, sum.checksum());
 
   ++index_;
   --remaining_;
   return header + payload;
 }
 
-void Segmenter::fix_ip_header(std::uint8_t* ip, std::uint32_t packet_size) const noexcept {
+void Segmenter::finish_ip_header(std::uint8_t* ip, std::uint32_t packet_size) const noexcept {
   if (!is_v4(ip)) {
     wire::store_be16(ip + 4, static_cast<std::uint16_t>(packet_size - wire::kIpv6HeaderSize));
     return;
   }
-  wire::store_be16(ip + 2, static_cast<std::uint16_t>(packet_size));
-  wire::store_be16(ip + 4, static_cast<std::uint16_t>(wire::load_be16(ip + 4) + index_));
-  wire::store_be16(ip + 10, 0);
-  wire::ChecksumAccumulator sum;
-  sum.add({ip, (ip[0] & 0xfu) * 4});
+  const auto length = static_cast<std::uint16_t>(packet_size);
+  const auto identification = static_cast<std::uint16_t>(wire::load_be16(packet_.header_bytes.data() + 4) + index_);
+  wire::store_be16(ip + 2, length);
+  wire::store_be16(ip + 4, identification);
+  wire::ChecksumAccumulator sum = ip_sum_;
+  sum.add16(length);
+  sum.add16(identification);
   wire::store_be16(ip + 10, sum.checksum());
 }
 
-void Segmenter::fix_tcp_header(std::uint8_t* tcp, bool first, bool last) const noexcept {
-  wire::store_be32(tcp + 4, wire::load_be32(tcp + 4) + offset_);
-  std::uint8_t& flags = tcp[13];
+void Segmenter::finish_tcp_header(std::uint8_t* tcp, wire::ChecksumAccumulator& sum) const noexcept {
+  const std::uint8_t* const original = packet_.header_bytes.data() + packet_.checksum_start;
+  const std::uint32_t seq = wire::load_be32(original + 4) + offset_;
+  std::uint8_t flags = original[kTcpFlagsOffset];
   // RFC 3168 §6.1.2: the sender answers ECE once, so CWR must not be said again by every segment.
-  if (!first) flags &= static_cast<std::uint8_t>(~wire::TcpFlags::kCwr);
-  if (!last) flags &= static_cast<std::uint8_t>(~(wire::TcpFlags::kFin | wire::TcpFlags::kPsh));
-  wire::store_be16(tcp + kTcpChecksumOffset, 0);
+  if (index_ > 0) flags &= static_cast<std::uint8_t>(~wire::TcpFlags::kCwr);
+  if (remaining_ > 1) flags &= static_cast<std::uint8_t>(~(wire::TcpFlags::kFin | wire::TcpFlags::kPsh));
+  wire::store_be32(tcp + 4, seq);
+  tcp[kTcpFlagsOffset] = flags;
+  sum.add32(seq);
+  sum.add16(flags);
 }
 
 void Segmenter::copy_payload(std::uint8_t* to, std::uint32_t size, wire::ChecksumAccumulator& sum) noexcept {

@@ -2,6 +2,7 @@
 // packets that a wire carries, each complete. Payload is copied and summed in one pass over the memory.
 #pragma once
 
+#include <array>
 #include <cassert>
 #include <cstdint>
 #include <utility>
@@ -29,12 +30,15 @@ class Segmenter {
   [[nodiscard]] std::uint32_t next_payload() const noexcept {
     return remaining_ > 1 ? packet_.segment_size : packet_.payload_size - offset_;
   }
-  void fix_ip_header(std::uint8_t* header, std::uint32_t packet_size) const noexcept;
-  void fix_tcp_header(std::uint8_t* tcp, bool first, bool last) const noexcept;
+  void finish_ip_header(std::uint8_t* ip, std::uint32_t packet_size) const noexcept;
+  void finish_tcp_header(std::uint8_t* tcp, wire::ChecksumAccumulator& sum) const noexcept;
   void copy_payload(std::uint8_t* to, std::uint32_t size, wire::ChecksumAccumulator& sum) noexcept;
 
   const TxPacket& packet_;
-  wire::ChecksumAccumulator pseudo_header_;  // all of it but the length
+  // What all headers have in common: the fields that differ are zero, and the sums are of the rest.
+  std::array<std::uint8_t, kMaxHeader> header_;
+  wire::ChecksumAccumulator ip_sum_;
+  wire::ChecksumAccumulator tcp_sum_;  // with the pseudo-header, but for its length
   std::uint32_t remaining_;
   std::uint32_t index_ = 0;   // of the next packet
   std::uint32_t offset_ = 0;  // of its payload

@@ -19,9 +19,10 @@ std::uint64_t load64(const std::uint8_t* p) noexcept {
 // A 64-bit word as the sum of its 32-bit halves: equal modulo 2^16 - 1, and with room for carries.
 constexpr std::uint64_t halves(std::uint64_t word) noexcept { return (word & 0xffffffff) + (word >> 32); }
 
-constexpr std::size_t kBlock = 4 * sizeof(Lanes);
+constexpr std::size_t kVector = sizeof(Lanes);
+constexpr std::size_t kBlock = 4 * kVector;
 
-// The sum of the little-endian 32-bit words of whole blocks, which are `size` bytes in all.
+// The sum of the little-endian 32-bit words of whole vectors, which are `size` bytes in all.
 //
 // A vector lane takes 64 bits at a time. `high` sums the upper halves, which cannot overflow; `all` sums whole words
 // modulo 2^64. The sum of the lower halves is then all - 2^32 * high modulo 2^64, which is exact because the sum itself
@@ -38,44 +39,52 @@ struct LaneSums {
     all += words;
     high += words >> 32;
   }
+  [[gnu::always_inline]] void add(const LaneSums& other) noexcept {
+    all += other.all;
+    high += other.high;
+  }
   [[nodiscard, gnu::always_inline]] std::uint64_t total() const noexcept {
-    std::uint64_t sum = 0;
-    for (std::size_t lane = 0; lane < 4; ++lane) sum += all[lane] - (high[lane] << 32) + high[lane];
-    return sum;
+    const Lanes sums = all - (high << 32) + high;
+    return sums[0] + sums[1] + sums[2] + sums[3];
   }
 };
 
 template <bool kCopy>
-[[gnu::always_inline]] inline std::uint64_t sum_blocks(const std::uint8_t* from, std::size_t size,
-                                                       std::uint8_t* to) noexcept {
+[[gnu::always_inline]] inline std::uint64_t sum_vectors(const std::uint8_t* from, std::size_t size,
+                                                        std::uint8_t* to) noexcept {
   // Two, so that an addition need not wait for the one before.
   LaneSums even;
   LaneSums odd;
-  for (const std::uint8_t* end = from + size; from != end; from += kBlock) {
+  for (; size >= kBlock; size -= kBlock, from += kBlock) {
     even.add<kCopy, 0>(from, to);
-    odd.add<kCopy, sizeof(Lanes)>(from, to);
-    even.add<kCopy, 2 * sizeof(Lanes)>(from, to);
-    odd.add<kCopy, 3 * sizeof(Lanes)>(from, to);
+    odd.add<kCopy, kVector>(from, to);
+    even.add<kCopy, 2 * kVector>(from, to);
+    odd.add<kCopy, 3 * kVector>(from, to);
     if constexpr (kCopy) to += kBlock;
   }
-  return even.total() + odd.total();
+  for (; size > 0; size -= kVector, from += kVector) {
+    even.add<kCopy, 0>(from, to);
+    if constexpr (kCopy) to += kVector;
+  }
+  even.add(odd);
+  return even.total();
 }
 
 // The same compiled for the registers that nearly every machine has but no compiler may assume.
 #if defined(__x86_64__) && !defined(__AVX2__)
 template <bool kCopy>
-[[gnu::target("avx2")]] std::uint64_t sum_blocks_avx2(const std::uint8_t* from, std::size_t size,
-                                                      std::uint8_t* to) noexcept {
-  return sum_blocks<kCopy>(from, size, to);
+[[gnu::target("avx2")]] std::uint64_t sum_vectors_avx2(const std::uint8_t* from, std::size_t size,
+                                                       std::uint8_t* to) noexcept {
+  return sum_vectors<kCopy>(from, size, to);
 }
 template <bool kCopy>
-std::uint64_t sum_blocks_best(const std::uint8_t* from, std::size_t size, std::uint8_t* to) noexcept {
-  return __builtin_cpu_supports("avx2") ? sum_blocks_avx2<kCopy>(from, size, to) : sum_blocks<kCopy>(from, size, to);
+std::uint64_t sum_vectors_best(const std::uint8_t* from, std::size_t size, std::uint8_t* to) noexcept {
+  return __builtin_cpu_supports("avx2") ? sum_vectors_avx2<kCopy>(from, size, to) : sum_vectors<kCopy>(from, size, to);
 }
 #else
 template <bool kCopy>
-std::uint64_t sum_blocks_best(const std::uint8_t* from, std::size_t size, std::uint8_t* to) noexcept {
-  return sum_blocks<kCopy>(from, size, to);
+std::uint64_t sum_vectors_best(const std::uint8_t* from, std::size_t size, std::uint8_t* to) noexcept {
+  return sum_vectors<kCopy>(from, size, to);
 }
 #endif
 
@@ -96,12 +105,15 @@ std::uint64_t take(const std::uint8_t*& from, std::uint8_t*& to) noexcept {
 template <bool kCopy>
 std::uint64_t sum_words(const std::uint8_t* from, std::size_t size, std::uint8_t* to) noexcept {
   std::uint64_t sum = 0;
-  if (const std::size_t whole = size - size % kBlock; whole > 0) {
-    sum = halves(sum_blocks_best<kCopy>(from, whole, to));
+  std::size_t rest = size;
+  if (size >= kBlock) {
+    const std::size_t whole = size - size % kVector;
+    sum = halves(sum_vectors_best<kCopy>(from, whole, to));
     from += whole;
     if constexpr (kCopy) to += whole;
+    rest -= whole;
   }
-  for (std::size_t rest = size % kBlock; rest >= 8; rest -= 8) sum += take<std::uint64_t, kCopy>(from, to);
+  for (; rest >= 8; rest -= 8) sum += take<std::uint64_t, kCopy>(from, to);
   if ((size & 4) != 0) sum += take<std::uint32_t, kCopy>(from, to);
   if ((size & 2) != 0) sum += take<std::uint16_t, kCopy>(from, to);
   if ((size & 1) != 0) sum += take<std::uint8_t, kCopy>(from, to);
