@@ -58,6 +58,10 @@ class IpAddress {
   [[nodiscard]] std::string to_string() const;
 
   friend auto operator<=>(const IpAddress&, const IpAddress&) noexcept = default;
+  // Written out because compilers make two loads of it, and a call of the default.
+  friend constexpr bool operator==(const IpAddress& a, const IpAddress& b) noexcept {
+    return __builtin_memcmp(a.bytes_.data(), b.bytes_.data(), 16) == 0;
+  }
 
  private:
   constexpr explicit IpAddress(std::array<std::uint8_t, 16> bytes) noexcept : bytes_(bytes) {}

@@ -1,8 +1,8 @@
 // The application's calls.
 #include <algorithm>
-#include <cstring>
 
 #include "stack/impl.hpp"
+#include "stack/tuple_hash.hpp"
 
 namespace ff {
 
@@ -38,23 +38,12 @@ tcp::Path Stack::Impl::path_of(InterfaceId interface) const noexcept {
   return path;
 }
 
-namespace {
-std::array<std::uint8_t, 36> tuple_bytes(const FourTuple& tuple) noexcept {
-  std::array<std::uint8_t, 36> bytes;
-  std::memcpy(bytes.data(), tuple.local.address.bytes().data(), 16);
-  std::memcpy(bytes.data() + 16, tuple.remote.address.bytes().data(), 16);
-  std::memcpy(bytes.data() + 32, &tuple.local.port, 2);
-  std::memcpy(bytes.data() + 34, &tuple.remote.port, 2);
-  return bytes;
-}
-}  // namespace
-
 // RFC 6528 §3: a clock of 4 µs a tick, plus a keyed hash of the four-tuple.
 Seq Stack::Impl::initial_sequence_number(Instant now, const FourTuple& tuple) const noexcept {
   if (config_.initial_sequence_number) return Seq(*config_.initial_sequence_number);
   const auto ticks = static_cast<std::uint32_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count() / 4);
-  return Seq(ticks + static_cast<std::uint32_t>(siphash(isn_key_, tuple_bytes(tuple))));
+  return Seq(ticks + static_cast<std::uint32_t>(tuple_hash(isn_key_, tuple)));
 }
 
 // RFC 7323 §7.1: one offset for a pair of hosts, so that timestamps of successive connections between them go on
@@ -62,7 +51,7 @@ Seq Stack::Impl::initial_sequence_number(Instant now, const FourTuple& tuple) co
 std::uint32_t Stack::Impl::timestamp_offset(const FourTuple& tuple) const noexcept {
   FourTuple hosts = tuple;
   hosts.local.port = hosts.remote.port = 0;
-  return static_cast<std::uint32_t>(siphash(env_.timestamp_key, tuple_bytes(hosts)));
+  return static_cast<std::uint32_t>(tuple_hash(env_.timestamp_key, hosts));
 }
 
 Result<ListenerId> Stack::Impl::listen(const ListenOptions& options) {
@@ -179,7 +168,7 @@ Result<std::uint16_t> Stack::Impl::ephemeral_port(const IpAddress& local, const 
   const PortRange range = env_.settings.ip_local_port_range;
   const std::uint32_t count = static_cast<std::uint32_t>(range.last - range.first) + 1;
   FourTuple tuple{{local, 0}, remote};
-  const auto start = static_cast<std::uint32_t>(siphash(port_key_, tuple_bytes(tuple)));
+  const auto start = static_cast<std::uint32_t>(tuple_hash(port_key_, tuple));
   for (std::uint32_t i = 0; i < count; ++i) {
     tuple.local.port = static_cast<std::uint16_t>(range.first + (start + port_turn_ + i) % count);
     if (demux_.find(tuple) || port_taken_by_listener(tuple.local)) continue;

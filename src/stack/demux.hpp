@@ -7,12 +7,12 @@
 #include <boost/unordered/unordered_flat_set.hpp>
 #include <cassert>
 #include <cstdint>
-#include <cstring>
 #include <optional>
 
 #include "base/pool.hpp"
 #include "base/siphash.hpp"
 #include "stack/socket.hpp"
+#include "stack/tuple_hash.hpp"
 #include "tcp/request.hpp"
 #include "tcp/time_wait.hpp"
 
@@ -45,20 +45,25 @@ struct Forms {
 class Demux {
  public:
   // The hash is keyed by a secret: peers choose addresses and ports, and must not choose collisions.
-  Demux(const Forms& forms, const SipHashKey& key) : key_(key), entries_(0, Hash{}, Equal{&forms}) {}
+  Demux(const Forms& forms, const SipHashKey& key) : forms_(forms), key_(key), entries_(0, Hash{}, Equal{&forms}) {}
 
   [[nodiscard]] std::optional<FormRef> find(const FourTuple& tuple) const noexcept {
+    // Packets come in trains: most are for whom the one before was.
+    if (last_found_ && forms_.tuple_of(*last_found_) == tuple) return last_found_;
     const auto it = entries_.find(Key{hash(tuple), &tuple});
     if (it == entries_.end()) return std::nullopt;
-    return unpack(it->ref);
+    last_found_ = unpack(it->ref);
+    return last_found_;
   }
   void insert(const FourTuple& tuple, FormRef ref) {
     [[maybe_unused]] const bool added = entries_.insert(Entry{hash(tuple), pack(ref)}).second;
     assert(added);
+    last_found_ = ref;
   }
   void erase(const FourTuple& tuple) noexcept {
     const auto it = entries_.find(Key{hash(tuple), &tuple});
     assert(it != entries_.end());
+    if (last_found_ && pack(*last_found_) == it->ref) last_found_.reset();
     entries_.erase(it);
   }
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
@@ -101,15 +106,12 @@ class Demux {
   };
 
   [[nodiscard]] std::uint32_t hash(const FourTuple& tuple) const noexcept {
-    std::uint8_t bytes[36];
-    std::memcpy(bytes, tuple.local.address.bytes().data(), 16);
-    std::memcpy(bytes + 16, tuple.remote.address.bytes().data(), 16);
-    std::memcpy(bytes + 32, &tuple.local.port, 2);
-    std::memcpy(bytes + 34, &tuple.remote.port, 2);
-    return static_cast<std::uint32_t>(siphash(key_, bytes));
+    return static_cast<std::uint32_t>(tuple_hash<1, 3>(key_, tuple));
   }
 
+  const Forms& forms_;
   SipHashKey key_;
+  mutable std::optional<FormRef> last_found_;
   boost::unordered_flat_set<Entry, Hash, Equal> entries_;
 };
 
