@@ -4,7 +4,9 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <span>
+#include <utility>
 
 #include "firstflight/bytes.hpp"
 
@@ -53,6 +55,24 @@ struct TxPacket {
   [[nodiscard]] ByteSpan header() const noexcept { return {header_bytes.data(), header_size}; }
   [[nodiscard]] std::span<const Slice> payload() const noexcept { return {payload_pieces.data(), payload_piece_count}; }
   [[nodiscard]] std::uint32_t size() const noexcept { return header_size + payload_size; }
+
+  // Becomes what `other` is, and leaves that one empty. Costs as much as is used of it, where a copy costs all of it.
+  void take(TxPacket& other) noexcept {
+    clear();
+    std::memcpy(header_bytes.data(), other.header_bytes.data(), other.header_size);
+    for (std::uint16_t i = 0; i < other.payload_piece_count; ++i) {
+      payload_pieces[i] = std::move(other.payload_pieces[i]);
+    }
+    payload_size = other.payload_size;
+    header_size = other.header_size;
+    payload_piece_count = other.payload_piece_count;
+    checksum_wanted = other.checksum_wanted;
+    checksum_start = other.checksum_start;
+    checksum_offset = other.checksum_offset;
+    segment_size = other.segment_size;
+    interface = other.interface;
+    other.clear();
+  }
 
   // Drops the payload's references and makes the packet empty, ready for reuse.
   void clear() noexcept {

@@ -206,8 +206,7 @@ bool ControlQueue::take(TxPacket& packet) {
   if (waiting_.empty()) return false;
   std::unique_ptr<TxPacket> first = std::move(waiting_.front());
   waiting_.pop_front();
-  packet = *first;
-  first->clear();
+  packet.take(*first);
   spare_.push_back(std::move(first));
   return true;
 }
