@@ -13,6 +13,9 @@ constexpr std::uint16_t kBulkPort = 5001;
 // So many ports make room for a million TIME_WAIT entries; a prime, so that all pairs of ports come about.
 constexpr std::uint16_t kFirstPort = 6000;
 constexpr std::uint16_t kPorts = 61;
+// Packets, or super-segments, that fit on the link: what is under way should stay in the processor's cache.
+constexpr std::size_t kQueuedPackets = 128;
+constexpr std::size_t kQueuedSuperSegments = 4;
 // How much a host receives before it answers, as in the run loop.
 constexpr int kBatch = 64;
 
@@ -61,7 +64,7 @@ bool FirstflightPair::Host::transmit(Instant now) {
 }
 
 FirstflightPair::FirstflightPair(const FirstflightPairOptions& options)
-    : link_({.segment = options.segment}),
+    : link_({.queue_packets = options.segment ? kQueuedPackets : kQueuedSuperSegments, .segment = options.segment}),
       client_(1, options.settings, link_.a(), kClient),
       server_(2, options.settings, link_.b(), kServer),
       stack_time_(wall_now()) {
