@@ -24,7 +24,7 @@ ServerPlan plan_server(const ServerSide& side, const Settings& settings, Counter
   }
   if (option) plan.experimental = option->experimental;
 
-  if ((settings.tcp_fastopen & fast_open_bits::kServerNoCookie) != 0) {
+  if ((settings.tcp_fastopen & fast_open_bits::kServerNoCookie) != 0 && !syn.payload.empty()) {
     plan.accept_data = true;
   } else if (asks) {
     plan.grant = make_cookie(side.keys.primary, tuple.remote.address, tuple.local.address);
