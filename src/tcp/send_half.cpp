@@ -39,7 +39,7 @@ bool SendHalf::update_window(Seq seg_seq, Seq seg_ack, std::uint32_t window) noe
 }
 
 std::uint32_t SendHalf::usable_window() const noexcept {
-  const std::int32_t room = (una_ + wnd_) - nxt_;
+  const std::int32_t room = (data_una_ + wnd_) - nxt_;  // a SYN takes no room of it
   return room > 0 ? static_cast<std::uint32_t>(room) : 0;
 }
 
