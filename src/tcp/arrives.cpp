@@ -11,6 +11,11 @@ void Connection::arrives(Context& c, Segment& segment) {
   if (state_ == TcpState::SynSent) return arrives_in_syn_sent(c, segment);
   assert(state_ != TcpState::Closed && state_ != TcpState::TimeWait);
 
+  if (asks_again(segment)) {
+    c.env.counters.drop(DropReason::TcpOldDuplicate);
+    syn_due_ = true;
+    return;
+  }
   if (check_sequence(c, segment) == Verdict::Done) return;
   if (check_reset(c, segment) == Verdict::Done) return;
   // "third, check security": this stack carries no compartments (RFC 9293 appendix A.1).
@@ -18,6 +23,13 @@ void Connection::arrives(Context& c, Segment& segment) {
   if (check_ack(c, segment) == Verdict::Done) return;
   // "sixth, check the URG bit": the data is delivered in line, as RFC 6093 §5 recommends.
   process_text(c, segment);
+}
+
+// Our SYN-ACK was lost. A Fast Open client repeats its SYN without the data that we have taken, so that all of it lies
+// below the window.
+bool Connection::asks_again(const Segment& segment) const noexcept {
+  return state_ == TcpState::SynReceived && segment.flags.syn() && !segment.flags.ack() && !segment.flags.rst() &&
+         segment.seq == rcv_.irs();
 }
 
 // "First, check sequence number", with PAWS before it (RFC 7323 §5.3 R1).
@@ -111,11 +123,6 @@ Connection::Verdict Connection::check_syn(Context& c, const Segment& segment) {
   if (!segment.flags.syn()) return Verdict::Continue;
   if (state_ == TcpState::SynReceived && segment.seq == rcv_.irs() && segment.flags.ack()) {
     return Verdict::Continue;  // simultaneous open: the peer's SYN-ACK (RFC 9293 §3.5, Figure 7)
-  }
-  if (state_ == TcpState::SynReceived && segment.seq == rcv_.irs()) {
-    c.env.counters.drop(DropReason::TcpOldDuplicate);
-    syn_due_ = true;  // the peer asks again: our SYN-ACK was lost
-    return Verdict::Done;
   }
   c.env.counters.add(Counter::TcpExt_TCPSYNChallenge);
   c.env.counters.drop(DropReason::TcpSynInWindow);

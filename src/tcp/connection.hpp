@@ -137,6 +137,7 @@ class Connection {
   [[nodiscard]] std::uint32_t syn_data_length() const noexcept;
 
   // arrives.cpp: the steps of RFC 9293 §3.10.7.4, in order.
+  [[nodiscard]] bool asks_again(const Segment& segment) const noexcept;
   Verdict check_sequence(Context& c, Segment& segment);
   Verdict check_paws(Context& c, const Segment& segment);
   Verdict check_reset(Context& c, const Segment& segment);
