@@ -43,6 +43,7 @@ struct PassiveOpen {
   std::uint32_t ts_offset = 0;
   Instant syn_ack_sent_at{};
   bool syn_ack_retransmitted = false;
+  std::uint8_t syn_ack_timeouts = 0;
   FastOpenOutcome fast_open = FastOpenOutcome::NotTried;
 };
 

@@ -62,7 +62,9 @@ void Connection::agree(Context& c, const Agreed& agreed) {
     ts_recent_at_ = c.now;
   }
   rcv_mss_ = static_cast<std::uint16_t>(std::min<std::uint32_t>(send_mss(), kDefaultMss));
-  if (syn_retransmitted_) {
+  // RFC 5681 §3.1 wants one segment after any loss of a SYN. As Linux: not after the first, for a first timeout of one
+  // second may be too early on a slow path.
+  if (retransmits_ > 1) {
     cc_.start_after_syn_loss(send_mss());
   } else {
     cc_.start(send_mss());
@@ -72,6 +74,7 @@ void Connection::agree(Context& c, const Agreed& agreed) {
 void Connection::begin_passive(Context& c, const PassiveOpen& how) {
   begin(how.tuple, how.path, how.iss, how.ts_offset);
   syn_retransmitted_ = how.syn_ack_retransmitted;
+  retransmits_ = how.syn_ack_timeouts;
   fast_open_ = how.fast_open;
   rcv_.start(how.irs, ReceiveHalf::initial_window(c.env.settings.tcp_rmem, path_.mss(tuple_.local.address.is_v4())),
              c.env.settings.tcp_rmem);

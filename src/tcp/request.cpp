@@ -107,6 +107,7 @@ PassiveOpen Request::passive_open(Instant now, const Path& path, std::uint32_t t
   how.ts_offset = ts_offset;
   how.syn_ack_sent_at = now - std::chrono::microseconds(microseconds(now) - sent_at_us_);
   how.syn_ack_retransmitted = retransmitted_;
+  how.syn_ack_timeouts = timeouts_;
   how.fast_open = fast_open_;
   return how;
 }

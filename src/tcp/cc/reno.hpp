@@ -15,7 +15,7 @@ class Reno {
   [[nodiscard]] bool in_slow_start() const noexcept { return cwnd_ < ssthresh_; }
 
   void start(std::uint32_t mss) noexcept { cwnd_ = kInitialSegments * mss; }
-  // RFC 6928 §2: a lost SYN or SYN-ACK means an initial window of one segment.
+  // RFC 5681 §3.1: SYN or SYN-ACK were lost.
   void start_after_syn_loss(std::uint32_t mss) noexcept { cwnd_ = mss; }
 
   // RFC 5681 §3.1, counting bytes (RFC 3465). A window that was not used does not grow (RFC 7661).
