@@ -82,10 +82,10 @@ IpAddress Wire::peer_address(int host) const {
   return *IpAddress::parse(fmt::format("{}{}", v6() ? "2001:db8::" : "192.0.2.", host + 2));
 }
 
-std::uint16_t Wire::first_window() const {
+std::uint16_t Wire::first_window(std::uint16_t announced_mss) const {
   // Half of the buffer, in whole segments, as far as 16 bits reach (Linux's tcp_select_initial_window).
   const std::uint32_t half = std::min<std::uint32_t>(settings_.tcp_rmem.initial / 2, 65535);
-  return static_cast<std::uint16_t>(half - half % mss());
+  return static_cast<std::uint16_t>(half - half % announced_mss);
 }
 
 // ---- connections
@@ -242,10 +242,11 @@ std::optional<std::uint16_t> Wire::window_to_expect(const Observed& segment) {
   if ((segment.flags & flag::kRst) != 0) return 0;
   const std::uint32_t ack = segment.ack - f.numbering.peer_isn;
   if ((segment.flags & flag::kSyn) != 0) {
-    f.ceiling = first_window();
-    f.edge = ((segment.flags & flag::kAck) != 0 ? ack : 1) + f.ceiling;
-    f.largest_ack = (segment.flags & flag::kAck) != 0 ? ack : 1;
-    return first_window();
+    const std::uint32_t first = first_window(Codec::mss(segment).value_or(mss()));
+    f.ceiling = first;
+    f.edge = 1 + f.ceiling;
+    // A Fast Open server's SYN-ACK may acknowledge data already.
+    return static_cast<std::uint16_t>((segment.flags & flag::kAck) != 0 ? f.edge - ack : first);
   }
   if (f.ceiling == 0) return std::nullopt;
   const std::uint32_t limit = std::max<std::uint32_t>(settings_.tcp_rmem.initial, first_window());

@@ -109,7 +109,8 @@ class Wire {
   // Our SYN, and our SYN-ACK in answer to a SYN that offers MSS, SACK, timestamps and window scaling.
   [[nodiscard]] Segment our_syn() const { return syn(0).mss(mss()).sack_ok().ts(0, 0).wscale(7); }
   // The window of a SYN or SYN-ACK.
-  [[nodiscard]] std::uint16_t first_window() const;
+  [[nodiscard]] std::uint16_t first_window() const { return first_window(mss()); }
+  [[nodiscard]] std::uint16_t first_window(std::uint16_t announced_mss) const;
 
   // ---- connections: numbered by the test, each with addresses, ports and numbers of its own ----
   // Everything below is about this connection from now on. Connections of one `host` share its address.

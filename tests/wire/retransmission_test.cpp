@@ -175,3 +175,38 @@ WIRE_TEST(Retransmission, PartlyAcknowledgedSegmentIsCut) {
   w.advance(210ms);
   w.out(data(301, 700).ack(1).psh());
 }
+
+// RFC 5681 §3.1, as Linux: one lost SYN leaves the initial window at ten segments, for a timeout of one second may have
+// been too early; the second makes it one.
+WIRE_TEST(Retransmission, InitialWindowAfterLostSyns) {
+  for (const int losses : {1, 2}) {
+    w.use(losses);
+    w.connect();
+    w.out(w.our_syn());
+    std::uint32_t ms = 0;
+    for (int i = 0; i < losses; ++i) {
+      w.advance(std::chrono::seconds(1 << i));
+      ms += 1000u << i;
+      w.out(syn(0).mss(w.mss()).sack_ok().ts(ms, 0).wscale(7));
+    }
+    w.in(syn_ack(0).ack(1).mss(1000));
+    w.out(segment(1).ack(1));
+    w.require(w.info().snd_cwnd == (losses == 1 ? 10'000u : 1000u), "the initial window");
+  }
+}
+
+WIRE_TEST(Retransmission, InitialWindowAfterLostSynAcks) {
+  w.listen();
+  for (const int losses : {1, 2}) {
+    w.use(losses);
+    w.in(syn(0).mss(1000));
+    w.out(syn_ack(0).ack(1).mss(w.mss()));
+    for (int i = 0; i < losses; ++i) {
+      w.advance(std::chrono::seconds(1 << i));
+      w.out(syn_ack(0).ack(1).mss(w.mss()));
+    }
+    w.in(segment(1).ack(1));
+    w.accept();
+    w.require(w.info().snd_cwnd == (losses == 1 ? 10'000u : 1000u), "the initial window");
+  }
+}

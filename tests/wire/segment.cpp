@@ -337,6 +337,12 @@ std::optional<std::uint32_t> Codec::timestamp(const Observed& observed) {
   return get(*body, 0, 4);
 }
 
+std::optional<std::uint16_t> Codec::mss(const Observed& observed) {
+  const auto body = find_option(observed, 2);
+  if (!body || body->size() != 2) return std::nullopt;
+  return static_cast<std::uint16_t>(get(*body, 0, 2));
+}
+
 std::optional<std::uint8_t> Codec::window_scale(const Observed& observed) {
   const auto body = find_option(observed, 3);
   if (!body || body->size() != 1) return std::nullopt;

@@ -190,6 +190,7 @@ class Codec {
   static std::optional<std::uint8_t> offered_scale(const Segment& segment);
   static std::optional<std::uint32_t> fin_seq(const Segment& segment);
   static std::optional<std::uint32_t> timestamp(const Observed& observed);
+  static std::optional<std::uint16_t> mss(const Observed& observed);
   static std::optional<std::uint8_t> window_scale(const Observed& observed);
 
  private:
