@@ -1,5 +1,6 @@
-// The engine under operations in any order: commands, time, segments forged with or without knowledge of its sequence numbers, raw
-// packets, and a second stack behind a link that loses, repeats and reorders. After each operation every invariant must hold.
+// The engine under operations in any order: commands, time, segments forged with or without knowledge of its sequence
+// numbers, raw packets, and a second stack behind a link that loses, repeats and reorders. After each operation every
+// invariant must hold.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <array>
@@ -78,17 +79,27 @@ class EngineFuzz {
   void operate() {
     Host& host = data_.ConsumeBool() ? ours_ : peer_;
     switch (data_.ConsumeIntegralInRange<int>(0, 13)) {
-      case 0: return listen(host);
-      case 1: return connect(host);
-      case 2: return accept(host);
-      case 3: return read(host);
-      case 4: return write(host);
-      case 5: return finish(host);
-      case 6: return advance();
+      case 0:
+        return listen(host);
+      case 1:
+        return connect(host);
+      case 2:
+        return accept(host);
+      case 3:
+        return read(host);
+      case 4:
+        return write(host);
+      case 5:
+        return finish(host);
+      case 6:
+        return advance();
       case 7:
-      case 8: return forge();
-      case 9: return raw();
-      default: return carry();
+      case 8:
+        return forge();
+      case 9:
+        return raw();
+      default:
+        return carry();
     }
   }
 
@@ -109,12 +120,16 @@ class EngineFuzz {
     const int whom = data_.ConsumeIntegralInRange<int>(0, 3);
     const IpAddress forger = v4 ? kForger4 : kForger6;
     const IpAddress self = v4 ? (&host == &ours_ ? kOurs4 : kPeer4) : (&host == &ours_ ? kOurs6 : kPeer6);
-    options.remote = {whom == 0 ? forger : whom == 1 ? self : (v4 ? other4 : other6),
+    options.remote = {whom == 0   ? forger
+                      : whom == 1 ? self
+                                  : (v4 ? other4 : other6),
                       data_.PickValueInArray<std::uint16_t>({80, 81, 1000})};
-    if (data_.ConsumeBool()) options.local = Endpoint{IpAddress::any_v6(), data_.PickValueInArray<std::uint16_t>({80, 1000, 0})};
+    if (data_.ConsumeBool())
+      options.local = Endpoint{IpAddress::any_v6(), data_.PickValueInArray<std::uint16_t>({80, 1000, 0})};
     options.fast_open = data_.PickValueInArray({FastOpenMode::Off, FastOpenMode::Now, FastOpenMode::OnFirstWrite});
     options.fast_open_no_cookie = data_.ConsumeBool();
-    options.data = Slice::copy_of(ByteSpan(filler_).first(data_.ConsumeIntegralInRange<std::size_t>(0, filler_.size())));
+    options.data =
+        Slice::copy_of(ByteSpan(filler_).first(data_.ConsumeIntegralInRange<std::size_t>(0, filler_.size())));
     if (options.local) options.local->address = self;
     if (const auto id = host.stack.connect(now_, options)) host.connections.push_back(*id);
   }
@@ -158,10 +173,14 @@ class EngineFuzz {
     if (host.connections.empty()) return;
     const ConnectionId id = pick(host);
     switch (how) {
-      case 1: return void(host.stack.shutdown_write(now_, id));
-      case 2: return void(host.stack.shutdown_read(now_, id));
-      case 3: return void(host.stack.abort(now_, id));
-      default: return void(host.stack.close(now_, id));
+      case 1:
+        return void(host.stack.shutdown_write(now_, id));
+      case 2:
+        return void(host.stack.shutdown_read(now_, id));
+      case 3:
+        return void(host.stack.abort(now_, id));
+      default:
+        return void(host.stack.close(now_, id));
     }
   }
 
@@ -213,7 +232,8 @@ class EngineFuzz {
   }
 
   std::uint32_t delta() {
-    return data_.PickValueInArray<std::uint32_t>({0, 0, 0, 1, UINT32_MAX, 100, 1400, 65535, 0x7fffffff, 0x80000000, 0u - 1400});
+    return data_.PickValueInArray<std::uint32_t>(
+        {0, 0, 0, 1, UINT32_MAX, 100, 1400, 65535, 0x7fffffff, 0x80000000, 0u - 1400});
   }
 
   void options(wire::TcpHeader& header, const FourTuple& tuple) {
@@ -279,7 +299,8 @@ class EngineFuzz {
     const wire::TcpHeader& h = tcp->header;
     if (h.flags.rst()) return;
     Seen seen{{{ip->header.source, h.source_port}, {ip->header.destination, h.destination_port}},
-              h.seq + tcp->payload_size + (h.flags.syn() ? 1u : 0u) + (h.flags.fin() ? 1u : 0u), h.ack};
+              h.seq + tcp->payload_size + (h.flags.syn() ? 1u : 0u) + (h.flags.fin() ? 1u : 0u),
+              h.ack};
     seen_.insert_or_assign(seen.tuple.to_string(), seen);
     if (seen_.size() > 32) seen_.erase(seen_.begin());
   }
