@@ -74,7 +74,7 @@ def namespaces(*names):
             made.append(name)
             run("ip", "-n", name, "link", "set", "lo", "up")
             for setting in (
-                "ipv4.tcp_congestion_control=cubic",  # Linux's own default, whatever the machine is set to
+                "ipv4.tcp_congestion_control=reno",  # as firstflight; it does not pace, as BBR would
                 "ipv4.ip_local_port_range=1024 65535",
                 "ipv4.tcp_fastopen=3",
                 "ipv4.tcp_fin_timeout=5",
