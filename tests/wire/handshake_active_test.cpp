@@ -153,6 +153,25 @@ WIRE_TEST(HandshakeActive, SimultaneousOpenRepeatsItsSynAck) {
   w.ended_with(Error::ConnectionRefused);
 }
 
+// B1: a socket connected to itself: its SYN is the one that crosses it.
+WIRE_TEST(HandshakeActive, SelfConnect) {
+  w.set("net.ipv4.tcp_timestamps", "0");  // they would echo themselves
+  w.use(1, Wire::kSelf);
+  w.connect({.local_port = 5000, .remote_port = 5000});
+  w.out(syn(0).mss(w.mss()).sack_ok().wscale(7));
+  w.loop_back();
+  w.out(syn_ack(0).ack(1).mss(w.mss()).sack_ok().wscale(7));
+  w.loop_back();
+  w.state(TcpState::Established);
+  w.write("h");
+  w.out(data(1, "h").ack(1).psh().any_window());
+  w.loop_back();
+  w.out(segment(2).ack(2).any_window());
+  w.loop_back();
+  w.read("h");
+  w.require(w.info().unacked == 0, "it is acknowledged");
+}
+
 // What was written before the handshake ends goes out with its end.
 WIRE_TEST(HandshakeActive, EarlyWritesFollowTheHandshake) {
   w.connect();

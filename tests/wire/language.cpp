@@ -98,7 +98,7 @@ void Wire::use(int connection, int host) {
   fresh.numbering.own = {own_address(), 80};
   fresh.numbering.peer = {peer_address(host), static_cast<std::uint16_t>(40000 + connection)};
   fresh.numbering.own_isn = variant_.own_isn;
-  fresh.numbering.peer_isn = variant_.peer_isn;
+  fresh.numbering.peer_isn = host == kSelf ? variant_.own_isn : variant_.peer_isn;
   flows_.emplace(connection, fresh);
 }
 
@@ -141,7 +141,9 @@ void Wire::in_batch(std::vector<Segment> segments, Where where) {
     Flow& f = flow();
     note("--> " + Codec::describe(segment, f.numbering, true), where);
     if (const auto scale = Codec::offered_scale(segment)) f.peer_scale = scale;
-    f.peer_segment = std::max(f.peer_segment, static_cast<std::uint32_t>(Codec::payload(segment).size()));
+    const auto length = static_cast<std::uint32_t>(Codec::payload(segment).size());
+    const std::uint32_t piece_size = Codec::segment_size(segment);
+    f.peer_segment = std::max(f.peer_segment, piece_size > 0 ? std::min(piece_size, length) : length);
     if (const auto fin = Codec::fin_seq(segment)) f.peer_fin = fin;
     deliver(Codec::encode(segment, f.numbering), Codec::segment_size(segment));
   }
@@ -171,6 +173,23 @@ void Wire::in(const Icmp& error, Where where) {
   message[2] = static_cast<std::uint8_t>(sum >> 8), message[3] = static_cast<std::uint8_t>(sum);
   note(fmt::format("--> ICMP type {} code {} mtu {}", message[0], message[1], mtu), where);
   deliver(ip_packet(router, own_address(), v6() ? kIcmp6 : kIcmp, message), 0);
+  pump(where);
+}
+
+void Wire::in_raw(const std::vector<std::uint8_t>& packet, Where where) {
+  silent(where);
+  start();
+  note(fmt::format("--> {} bytes", packet.size()), where);
+  deliver(packet, 0);
+  pump(where);
+}
+
+std::vector<std::uint8_t> Wire::packet(const Segment& segment) { return Codec::encode(segment, flow().numbering); }
+
+void Wire::loop_back(Where where) {
+  silent(where);
+  note("--> what we sent", where);
+  deliver(history_.back(), 0);
   pump(where);
 }
 
@@ -365,7 +384,7 @@ void Wire::nothing_to_accept(Where where) {
 Result<ConnectionId> Wire::try_connect(const Connecting& how) {
   start();
   ConnectOptions options;
-  flow().numbering.peer.port = 80;
+  flow().numbering.peer.port = how.remote_port;
   flow().numbering.own.port = how.local_port.value_or(0);
   options.remote = flow().numbering.peer;
   if (how.local_port) options.local = Endpoint{own_address(), *how.local_port};

@@ -78,6 +78,7 @@ struct Connecting {
   bool no_cookie = false;
   bool no_delay = false;
   std::optional<std::uint16_t> local_port = {};
+  std::uint16_t remote_port = 80;
 };
 struct Peer {
   std::uint16_t mss = 1000;
@@ -113,7 +114,9 @@ class Wire {
   [[nodiscard]] std::uint16_t first_window(std::uint16_t announced_mss) const;
 
   // ---- connections: numbered by the test, each with addresses, ports and numbers of its own ----
-  // Everything below is about this connection from now on. Connections of one `host` share its address.
+  // Everything below is about this connection from now on. Connections of one `host` share its address; host kSelf is
+  // this stack itself, whose packets w.loop_back() brings in again.
+  static constexpr int kSelf = -1;
   void use(int connection, int host = 0);
   // The same addresses and ports once more: initial sequence numbers may differ now.
   void reincarnate(std::uint32_t peer_isn_ahead);
@@ -123,6 +126,12 @@ class Wire {
   // Packets that come between two looks at what there is to send.
   void in_batch(std::vector<Segment> segments, Where where = Where::current());
   void in(const Icmp& error, Where where = Where::current());
+  // Bytes as they are, IP header first.
+  void in_raw(const std::vector<std::uint8_t>& packet, Where where = Where::current());
+  // The packet that the peer's `segment` would be, for a test to spoil.
+  [[nodiscard]] std::vector<std::uint8_t> packet(const Segment& segment);
+  // What we sent last arrives here.
+  void loop_back(Where where = Where::current());
   void out(const Segment& expected, Where where = Where::current());
   // Nothing has been sent.
   void silent(Where where = Where::current());

@@ -1,0 +1,154 @@
+// Many segments under one header, both ways: what a device with TSO and GRO takes and gives. Each must mean what its
+// segments one by one would.
+#include "wire/language.hpp"
+
+WIRE_TEST(SuperSegments, OneWriteIsOnePacket) {
+  w.super_segments(65535);
+  w.establish();
+  w.write(stream(1, 9500));
+  w.out(data(1, 9500).ack(1).psh().segments_of(1000));
+  w.advance(10ms);
+  w.in(segment(1).ack(9501));
+  w.advance(1min);
+  w.counter(Counter::TcpExt_TCPOrigDataSent, 10);
+}
+
+// The congestion window is the bound, not the device.
+WIRE_TEST(SuperSegments, CongestionWindowIsTheBound) {
+  w.super_segments(65535);
+  w.establish();
+  w.write(stream(1, 20'000));
+  w.out(data(1, 10'000).ack(1).segments_of(1000));
+  w.advance(10ms);
+  w.in(segment(1).ack(10'001));
+  w.out(data(10'001, 10'000).ack(1).psh().segments_of(1000));
+}
+
+// No packet is larger than the device says; only the last piece of the last is short.
+WIRE_TEST(SuperSegments, DeviceSaysHowLarge) {
+  w.super_segments(5000);
+  w.establish();
+  w.write(stream(1, 9900));
+  w.out(data(1, 4000).ack(1).segments_of(1000));
+  w.out(data(4001, 4000).ack(1).segments_of(1000));
+  w.out(data(8001, 1900).ack(1).psh().segments_of(1000));
+}
+
+// A window is filled with whole segments.
+WIRE_TEST(SuperSegments, PeersWindowIsTheBound) {
+  w.super_segments(65535);
+  w.establish({.window = 3500});
+  w.write(stream(1, 10'000));
+  w.out(data(1, 3000).ack(1).segments_of(1000));
+}
+
+// Nagle keeps back the short end alone.
+WIRE_TEST(SuperSegments, NagleKeepsBackTheShortEnd) {
+  w.super_segments(65535);
+  w.establish();
+  w.write("a");
+  w.out(data(1, "a").ack(1).psh());
+  w.write(stream(2, 2500));
+  w.out(data(2, 2000).ack(1).segments_of(1000));
+  w.advance(10ms);
+  w.in(segment(1).ack(2002));
+  w.out(data(2002, 500).ack(1).psh());
+}
+
+WIRE_TEST(SuperSegments, TimestampsTakeTheirRoom) {
+  w.super_segments(65535);
+  w.establish({.ts = 100});
+  w.write(stream(1, 3000));
+  w.out(data(1, 3000).ack(1).psh().ts(10, 110).segments_of(988));
+}
+
+WIRE_TEST(SuperSegments, FinRidesOnTheLast) {
+  w.super_segments(65535);
+  w.establish({.window = 2000});
+  w.write(stream(1, 4500));
+  w.out(data(1, 2000).ack(1).segments_of(1000));
+  w.close();
+  w.in(segment(1).ack(2001).window(8000));
+  w.out(fin(2001).data(stream(2001, 2500)).ack(1).psh().segments_of(1000));
+}
+
+// After a timeout one segment goes, and not the packet as it was.
+WIRE_TEST(SuperSegments, TimeoutSendsOneSegment) {
+  w.super_segments(65535);
+  w.establish();
+  w.write(stream(1, 8000));
+  w.out(data(1, 8000).ack(1).psh().segments_of(1000));
+  w.advance(210ms);
+  w.out(data(1, 1000).ack(1));
+  w.advance(10ms);
+  w.in(segment(1).ack(1001));
+  w.out(data(1001, 2000).ack(1).segments_of(1000));
+  w.advance(10ms);
+  w.in(segment(1).ack(8001));
+  w.advance(1min);
+}
+
+// Duplicate acknowledgements name one segment of it.
+WIRE_TEST(SuperSegments, FastRetransmitSendsOneSegment) {
+  w.super_segments(65535);
+  w.establish({.sack = false});
+  w.write(stream(1, 10'000));
+  w.out(data(1, 10'000).ack(1).psh().segments_of(1000));
+  w.advance(10ms);
+  w.in(segment(1).ack(2001));
+  for (int i = 0; i < 2; ++i) w.in(segment(1).ack(2001));
+  w.in(segment(1).ack(2001));
+  w.out(data(2001, 1000).ack(1));
+  w.in(segment(1).ack(10'001));
+  w.advance(1min);
+}
+
+// The peer's segments, merged by a device: acknowledged at once, for they are more than one.
+WIRE_TEST(SuperSegments, ReceivedInOnePiece) {
+  w.establish();
+  w.in(data(1, 5500).ack(1).psh().segments_of(1000));
+  w.out(segment(1).ack(5501));
+  w.read(stream(1, 5500));
+  w.counter(Counter::Tcp_InSegs, 1 + 1 + 6);
+}
+
+// The full size of the peer's segments is that of a piece.
+WIRE_TEST(SuperSegments, PiecesAreTheFullSize) {
+  w.establish();
+  std::uint32_t next = 1;
+  for (int i = 0; i < 8; ++i, next += 2000) {
+    w.in(data(next, 2000).ack(1).segments_of(1000));
+    w.out(segment(1).ack(next + 2000));
+  }
+  // Past the quick start; two segments make an acknowledgement, one does not.
+  w.in(data(next, 1000).ack(1));
+  w.silent();
+  w.in(data(next + 1000, 1000).ack(1));
+  w.out(segment(1).ack(next + 2000));
+}
+
+// A super-segment partly old, partly beyond the window.
+WIRE_TEST(SuperSegments, TrimmedAtBothEnds) {
+  w.set("net.ipv4.tcp_rmem", "4096 8000 8000");
+  w.establish({.sack = false});
+  const std::uint32_t window = w.first_window();
+  w.in(data(1, 1000).ack(1));
+  w.out(segment(1).ack(1001));
+  w.in(data(501, 8000).ack(1).segments_of(1000));
+  const std::uint32_t edge = 1001 + window + 2000;  // twice what had come is offered on top of the first window
+  w.out(segment(1).ack(edge));
+  w.read(stream(1, edge - 1));
+  w.nothing_to_read();
+}
+
+// The answer to a request by Fast Open, in one piece behind the SYN-ACK.
+WIRE_TEST(SuperSegments, FastOpenAnswer) {
+  w.super_segments(65535);
+  w.listen({.fast_open = 16});
+  w.in(syn(0).mss(1000).tfo(w.cookie()).data("GET /"));
+  w.out(syn_ack(0).ack(6).mss(w.mss()));
+  w.accept();
+  w.read("GET /");
+  w.write(stream(1, 9000));
+  w.out(data(1, 9000).ack(6).psh().segments_of(1000));
+}
