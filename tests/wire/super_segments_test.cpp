@@ -138,6 +138,7 @@ WIRE_TEST(SuperSegments, TrimmedAtBothEnds) {
   const std::uint32_t edge = 1001 + window + 2000;  // twice what had come is offered on top of the first window
   w.out(segment(1).ack(edge));
   w.read(stream(1, edge - 1));
+  w.out(segment(1).ack(edge).window(8000));
   w.nothing_to_read();
 }
 
