@@ -77,8 +77,7 @@ WIRE_TEST(FlowControl, EdgeNeverMovesBack) {
   w.out(segment(1).ack(next).window(8000));
 }
 
-// ---- the peer's window closes
-// ------------------------------------------------------------------------------------------
+// ---- the peer's window closes ----
 
 // RFC 9293 §3.8.6.1: probes begin after a retransmission timeout and back off; while the peer answers they never end.
 WIRE_TEST(FlowControl, ClosedWindowIsProbedForEver) {
