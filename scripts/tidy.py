@@ -61,7 +61,8 @@ def main() -> int:
         return 1
 
     version = subprocess.run([TIDY, '--version'], capture_output=True, check=True).stdout
-    fixed = version + (TOP / '.clang-tidy').read_bytes()
+    profiles = [TOP / '.clang-tidy', *sorted((TOP / 'src').rglob('.clang-tidy'))]
+    fixed = version + b''.join(profile.read_bytes() for profile in profiles)
     PASSED.mkdir(parents=True, exist_ok=True)
     keys = {file: key_of(file, command, fixed) for file, command in units.items()}
     todo = sorted(file for file in units if not (PASSED / keys[file]).exists())

@@ -89,7 +89,7 @@ class Measurement {
     std::vector<std::string> words = network_.stack_command("get", capture);
     // Bodies come to standard output as they arrive, the report to standard error at the end.
     words.insert(words.end(), {"--repeat", "2", "--json", "--output", "-"});
-    if (!fast_open) words.push_back("--no-fast-open");
+    if (!fast_open) words.emplace_back("--no-fast-open");
     words.push_back(network_.url_of(network_.kernel_address(family)));
     std::array<NamedCounters, 3> counters;
     counters[0] = network_.kernel().counters();
@@ -133,7 +133,7 @@ class Measurement {
     std::vector<std::string> words{"curl",      "--silent", "--show-error", "--fail",
                                    "--noproxy", "*",        "--output",     "/dev/null"};
     words.insert(words.end(), {"--write-out", "%{time_namelookup} %{time_starttransfer}"});
-    if (fast_open) words.push_back("--tcp-fastopen");
+    if (fast_open) words.emplace_back("--tcp-fastopen");
     words.push_back(url);
     const std::string said = run_program(words, &network_.kernel(), kPatience);
     double start = 0, first_byte = 0;

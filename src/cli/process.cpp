@@ -110,6 +110,7 @@ Process::Process(std::vector<std::string> argv, const Namespace* where) : argv_(
   std::vector<std::string> words = argv_;
   words.front() = file;
   std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
   const pid_t parent = ::getpid();
