@@ -78,7 +78,7 @@ bool Stack::Impl::may_queue(Listener& listener, const tcp::Segment&) {
   // As Linux without SYN cookies: the last quarter of the backlog is not for peers that nothing is known of, and none
   // is.
   const std::uint32_t backlog = env_.settings.tcp_max_syn_backlog;
-  const bool full = listener.requests >= listener.accept_limit;
+  const bool full = listener.requests > listener.accept_limit;  // one more than the limit fits, as in the accept queue
   const bool last_quarter = listener.requests >= backlog || backlog - listener.requests < backlog >> 2;
   if (full || last_quarter) {
     counters.add(Counter::TcpExt_TCPReqQFullDrop);

@@ -271,7 +271,7 @@ class Connection {
   std::uint32_t dup_bytes_ = 0;          // bytes that duplicate ACKs say have left the network (RFC 5681 §3.2)
   Seq high_;                             // recovery ends when this is acknowledged (RFC 6582 "recover")
   Seq small_end_;
-  Instant timeouts_began_{};  // when the segment that timed out first was sent
+  Instant timeouts_began_{};  // when the first of the consecutive time-outs was
   Instant last_sent_{};
   Instant answered_at_{};  // when a segment that may be forged, or was unacceptable, last got an ACK
   Instant syn_sent_at_{};

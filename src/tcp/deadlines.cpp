@@ -58,7 +58,7 @@ void Connection::syn_ack_timeout(Context& c) {
 // RFC 6298 §5.4 to §5.7, RFC 5681 §3.1.
 void Connection::retransmission_timeout(Context& c) {
   c.env.counters.add(Counter::TcpExt_TCPTimeouts);
-  if (retransmits_ == 0) timeouts_began_ = snd_.first_sent_at().value_or(c.now);
+  if (retransmits_ == 0) timeouts_began_ = c.now;
   if (given_up(c)) {
     c.env.counters.add(Counter::TcpExt_TCPAbortOnTimeout);
     return finish(c, soft_error_.value_or(Error::TimedOut));
@@ -76,7 +76,7 @@ void Connection::retransmission_timeout(Context& c) {
 }
 
 // tcp_retries2 names a time: that in which so many time-outs, from the smallest RTO on, would run out (RFC 9293 §3.8.3
-// R2).
+// R2). As Linux it is measured from the first retransmission, so that the whole takes one time-out more.
 bool Connection::given_up(const Context& c) const noexcept {
   const Settings& settings = c.env.settings;
   std::uint32_t retries = settings.tcp_retries2;

@@ -1,9 +1,14 @@
 // Beginnings of a connection: RFC 9293 §3.10.1 (OPEN) and §3.10.7.3 (segment arrives in SYN-SENT); RFC 7413 §4.2.
+#include <algorithm>
 #include <cassert>
 
 #include "tcp/connection.hpp"
 
 namespace ff::tcp {
+
+namespace {
+constexpr Duration kSoonAgain = std::chrono::milliseconds(10);  // Linux's TCP_TIMEOUT_MIN is two ticks
+}
 
 void Connection::begin(const FourTuple& tuple, const Path& path, Seq iss, std::uint32_t ts_offset) {
   tuple_ = tuple;
@@ -171,6 +176,10 @@ Connection::Verdict Connection::check_ack_in_syn_sent(Context& c, const Segment&
   }
   if (of_this_syn && echo_plausible) return Verdict::Continue;
   c.env.counters.drop(DropReason::TcpBadAck);
+  // The peer holds an old connection with this four-tuple, which our RST, or its own, ends: as Linux, the SYN goes
+  // again soon, once.
+  if (!of_this_syn && retransmits_ == 0)
+    timers_.arm(TimerKind::Retransmit, std::min(timers_[TimerKind::Retransmit], c.now + kSoonAgain));
   if (!segment.flags.rst()) reset_in_answer(c, segment);
   return Verdict::Done;
 }

@@ -52,6 +52,7 @@ ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool f
   if (!work_) work_ = cache.take();
   assert(at_or_after(seq, nxt_));
   const std::uint64_t place = position_ + static_cast<std::uint32_t>(seq - nxt_);
+  const bool fin_waited = fin_waiting();
   if (fin) fin_position_ = place + payload.size();
 
   if (seq != nxt_) {
@@ -86,6 +87,7 @@ ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool f
   if (fin_position_ && *fin_position_ <= position_) {
     fin_position_.reset();
     result.fin = true;
+    result.filled_gap |= fin_waited;
   }
   release_if_idle(cache);
   return result;
@@ -93,7 +95,6 @@ ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool f
 
 // RFC 2883 §4: exactly what came twice.
 void ReceiveHalf::note_duplicate(const Reassembly::Run& run) noexcept {
-  const auto seq_of = [this](std::uint64_t place) { return nxt_ + static_cast<std::uint32_t>(place - position_); };
   note_duplicate(seq_of(run.begin), seq_of(run.end));
 }
 
@@ -176,6 +177,16 @@ void ReceiveHalf::report_sack(std::size_t max, wire::SackBlocks& blocks) noexcep
   }
   duplicate_.reset();
   if (work_) work_->reassembly.report(nxt_, position_, max, blocks);
+  if (fin_waiting()) report_fin(max, blocks);
+}
+
+// A FIN beyond a gap has a sequence number to report, like data.
+void ReceiveHalf::report_fin(std::size_t max, wire::SackBlocks& blocks) const noexcept {
+  const Seq fin = seq_of(*fin_position_);
+  for (std::uint8_t i = 0; i < blocks.count; ++i) {
+    if (blocks.blocks[i].end == fin) return void(blocks.blocks[i].end = fin + 1u);
+  }
+  if (blocks.count < max) blocks.add({fin, fin + 1u});
 }
 
 std::string ReceiveHalf::check() const {

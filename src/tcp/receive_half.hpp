@@ -65,7 +65,7 @@ class ReceiveHalf {
 
   // ---- reading ----
   [[nodiscard]] std::uint32_t unread() const noexcept { return work_ ? work_->queue.size() : 0; }
-  [[nodiscard]] bool has_gap() const noexcept { return work_ && !work_->reassembly.empty(); }
+  [[nodiscard]] bool has_gap() const noexcept { return fin_waiting() || (work_ && !work_->reassembly.empty()); }
   [[nodiscard]] bool fin_waiting() const noexcept { return fin_position_.has_value(); }
   std::uint32_t read(MutableByteSpan into, WorkCache& cache) noexcept;
   Slice read_slice(std::uint32_t max, WorkCache& cache) noexcept;
@@ -86,7 +86,11 @@ class ReceiveHalf {
   [[nodiscard]] std::string check() const;
 
  private:
+  [[nodiscard]] Seq seq_of(std::uint64_t place) const noexcept {
+    return nxt_ + static_cast<std::uint32_t>(place - position_);
+  }
   void note_duplicate(const Reassembly::Run& run) noexcept;
+  void report_fin(std::size_t max, wire::SackBlocks& blocks) const noexcept;
   void release_if_idle(WorkCache& cache) noexcept;
   void append(const Slice& payload, SlabPool& small);
   // Right edge that the buffer allows now, with silly-window avoidance.

@@ -29,6 +29,8 @@ def what_is_missing():
         return "not installed: " + ", ".join(missing)
     if harness.find_ff() is None:
         return "ff is not built; say where it is with FF"
+    if not harness.find_agent().exists():
+        return "tests/socket_agent is not built beside ff"
     probe = subprocess.run(["ip", "netns", "add", harness.unique_name("probe")], capture_output=True, text=True)
     if probe.returncode != 0:
         return "no network namespace may be made: " + probe.stderr.strip()

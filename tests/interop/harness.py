@@ -35,6 +35,11 @@ def find_ff():
     return max(built, key=lambda p: p.stat().st_mtime, default=None)
 
 
+def find_agent():
+    """Firstflight's half of the comparison with the kernel; built beside ff."""
+    return find_ff().parent / "tests" / "socket_agent"
+
+
 def unique_prefix():
     return "ff-test-%d-" % os.getpid()
 

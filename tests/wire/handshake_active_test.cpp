@@ -81,8 +81,13 @@ WIRE_TEST(HandshakeActive, UnacceptableAckIsReset) {
   w.in(syn_ack(0).ack(0).mss(1460));
   w.out(rst(0));
   w.state(TcpState::SynSent);
-  w.advance(1s);
-  w.out(syn(0).mss(w.mss()).sack_ok().ts(1000, 0).wscale(7));
+  // The RST has ended it, and the SYN need not wait for its time-out. Only once: the peer could go on like that.
+  w.advance(10ms);
+  w.out(syn(0).mss(w.mss()).sack_ok().ts(10, 0).wscale(7));
+  w.in(segment(9000).ack(5000));
+  w.out(rst(5000));
+  w.advance(2s);
+  w.out(syn(0).mss(w.mss()).sack_ok().ts(2010, 0).wscale(7));
   w.in(syn_ack(0).ack(1).mss(1460));
   w.out(segment(1).ack(1));
 }

@@ -48,6 +48,8 @@ WIRE_TEST(Icmp, UnreachableIsSoftOnceEstablished) {
   w.advance(210ms);
   w.out(data(1, 100).ack(1).psh());
   w.advance(420ms);
+  w.out(data(1, 100).ack(1).psh());
+  w.advance(840ms);
   w.ended_with(Error::HostUnreachable);
 }
 
@@ -65,6 +67,8 @@ WIRE_TEST(Icmp, SoftErrorIsForgottenWithTheNextAck) {
   w.advance(210ms);
   w.out(data(101, 100).ack(1).psh());
   w.advance(420ms);
+  w.out(data(101, 100).ack(1).psh());
+  w.advance(840ms);
   w.ended_with(Error::TimedOut);
 }
 

@@ -149,7 +149,7 @@ WIRE_TEST(OutOfOrder, OldPartOfASegmentIsReported) {
 WIRE_TEST(OutOfOrder, FinWaitsForTheGap) {
   w.establish();
   w.in(fin(1001).data(stream(1001, 500)).ack(1).psh());
-  w.out(segment(1).ack(1).sack({{1001, 1501}}));
+  w.out(segment(1).ack(1).sack({{1001, 1502}}));
   w.state(TcpState::Established);
   w.no_event(event_bits::kPeerClosed);
   w.in(data(1, 1000).ack(1));
@@ -160,12 +160,23 @@ WIRE_TEST(OutOfOrder, FinWaitsForTheGap) {
   w.read_end();
 }
 
-// A bare FIN beyond a gap has no bytes to report, but is not forgotten.
+// A bare FIN beyond a gap has no bytes, but a number to report, and fills a gap like data.
 WIRE_TEST(OutOfOrder, BareFinWaitsForTheGap) {
+  w.establish();
+  w.in(fin(1001).ack(1));
+  w.out(segment(1).ack(1).sack({{1001, 1002}}));
+  w.state(TcpState::Established);
+  w.in(data(1, 500).ack(1));
+  w.out(segment(1).ack(501).sack({{1001, 1002}}));
+  w.in(data(501, 500).ack(1));
+  w.out(segment(1).ack(1002));
+  w.state(TcpState::CloseWait);
+}
+
+WIRE_TEST(OutOfOrder, BareFinWaitsForTheGapWithoutSack) {
   w.establish({.sack = false});
   w.in(fin(1001).ack(1));
   w.out(segment(1).ack(1));
-  w.state(TcpState::Established);
   w.in(data(1, 1000).ack(1));
   w.out(segment(1).ack(1002));
   w.state(TcpState::CloseWait);

@@ -20,7 +20,8 @@ WIRE_TEST(Retransmission, TimeoutBacksOff) {
   w.counter(Counter::Tcp_RetransSegs, 4);
 }
 
-// F2: tcp_retries2 = 15 stands for 924.6 s: the first timeout after that ends it. No timeout is longer than 120 s.
+// F2: tcp_retries2 = 15 stands for 924.6 s: the first timeout that comes so long after the first retransmission ends
+// it. No timeout is longer than 120 s.
 WIRE_TEST(Retransmission, PeerThatVanishedIsGivenUp) {
   w.establish();
   w.write(stream(1, 100));
@@ -38,15 +39,15 @@ WIRE_TEST(Retransmission, PeerThatVanishedIsGivenUp) {
 }
 
 WIRE_TEST(Retransmission, RetriesAreASetting) {
-  w.set("net.ipv4.tcp_retries2", "3");  // 200 ms * (2^4 - 1) = 3 s
+  w.set("net.ipv4.tcp_retries2", "3");  // 200 ms * (2^4 - 1) = 3 s, from the first retransmission on
   w.establish();
   w.write(stream(1, 100));
   w.out(data(1, 100).ack(1).psh());
-  for (const auto wait : {210ms, 420ms, 840ms}) {
+  for (const auto wait : {210ms, 420ms, 840ms, 1680ms}) {
     w.advance(wait);
     w.out(data(1, 100).ack(1).psh());
   }
-  w.advance(1680ms);
+  w.advance(3360ms);
   w.ended_with(Error::TimedOut);
 }
 

@@ -1,0 +1,241 @@
+// An application on firstflight's sockets that does what it is told: one JSON object a line, one line of answer each.
+//
+// No call waits: what cannot be done now is EAGAIN, and whoever asks may ask again. kernel_agent.py says the same
+// language on the kernel's sockets; what a call is good for stands in side_by_side.py.
+//
+//   socket_agent DESCRIPTOR ADDRESS/PREFIX…
+//
+// The descriptor is one end of a pair of datagram sockets: each datagram is one IP packet as it stands on a wire.
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "device/segmenter.hpp"
+#include "device/slab_cursor.hpp"
+#include "firstflight/stack.hpp"
+#include "runtime/loop.hpp"
+
+namespace {
+
+using nlohmann::json;
+
+// ---- the device ----------------------------------------------------------------------------------------------------
+
+class SocketDevice final : public ff::Device {
+ public:
+  static constexpr std::uint16_t kMtu = 1500;
+
+  explicit SocketDevice(int descriptor) : descriptor_(descriptor), slabs_(kMtu) {}
+  [[nodiscard]] std::uint16_t mtu() const noexcept override { return kMtu; }
+  [[nodiscard]] int poll_descriptor() const noexcept override { return descriptor_; }
+
+  bool receive(ff::RxPacket& packet) override {
+    std::uint8_t* room = slabs_.reserve(kMtu);
+    const ssize_t size = ::recv(descriptor_, room, kMtu, MSG_DONTWAIT);
+    if (size <= 0) return false;
+    packet = {.bytes = slabs_.commit(0, static_cast<std::uint32_t>(size))};
+    return true;
+  }
+
+  SendResult send(ff::Instant /*now*/, ff::TxPacket& packet) override {
+    ff::for_each_wire_packet(packet, buffer_, [this](ff::ByteSpan bytes) {
+      if (::send(descriptor_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+        std::fprintf(stderr, "a packet was lost: %s\n", std::strerror(errno));
+      }
+    });
+    return SendResult::Sent;
+  }
+
+ private:
+  int descriptor_;
+  ff::SlabCursor slabs_;
+  std::array<std::uint8_t, kMtu> buffer_{};
+};
+
+// ---- the calls -----------------------------------------------------------------------------------------------------
+
+struct Refused {
+  ff::Error error;
+};
+
+template <typename T>
+T value_or_refused(ff::Result<T> result) {
+  if (!result) throw Refused{result.error()};
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+// As /proc/net/tcp's readers call them.
+std::string linux_name(ff::TcpState state) {
+  switch (state) {
+    case ff::TcpState::SynSent:
+      return "SYN_SENT";
+    case ff::TcpState::SynReceived:
+      return "SYN_RECV";
+    case ff::TcpState::FinWait1:
+      return "FIN_WAIT1";
+    case ff::TcpState::FinWait2:
+      return "FIN_WAIT2";
+    case ff::TcpState::TimeWait:  // the kernel's socket is closed then, and an entry stands for it
+    case ff::TcpState::Closed:
+      return "CLOSE";
+    case ff::TcpState::CloseWait:
+      return "CLOSE_WAIT";
+    case ff::TcpState::LastAck:
+      return "LAST_ACK";
+    default:
+      return std::string(ff::to_string(state));
+  }
+}
+
+class Agent {
+ public:
+  Agent(ff::Stack& stack, ff::Loop& loop) : stack_(stack), loop_(loop) {}
+
+  json answer(const json& call) {
+    try {
+      return {{"value", run(call.at("call").get<std::string>(), call)}};
+    } catch (const Refused& refused) {
+      return {{"errno", ::strerrorname_np(ff::to_errno(refused.error))}};
+    }
+  }
+
+ private:
+  json run(const std::string& name, const json& call) {
+    using Method = json (Agent::*)(const json&);
+    static const std::map<std::string, Method, std::less<>> kMethods{
+        {"listen", &Agent::listen},     {"connect", &Agent::connect},  {"accept", &Agent::accept},
+        {"send", &Agent::send},         {"recv", &Agent::recv},        {"shutdown", &Agent::shutdown},
+        {"close", &Agent::close},       {"set", &Agent::set},          {"state", &Agent::state},
+        {"sysctl", &Agent::set_sysctl}, {"counters", &Agent::counters}};
+    return (this->*kMethods.at(name))(call);
+  }
+
+  json listen(const json& call) {
+    ff::ListenOptions options;
+    options.local = {*ff::IpAddress::parse(call.at("address").get<std::string>()), call.at("port")};
+    options.backlog = call.at("backlog");
+    listeners_[call.at("name")] = value_or_refused(stack_.listen(options));
+    return nullptr;
+  }
+
+  json connect(const json& call) {
+    ff::ConnectOptions options;
+    options.remote = {*ff::IpAddress::parse(call.at("address").get<std::string>()), call.at("port")};
+    if (const std::uint16_t port = call.at("local_port"); port != 0) {
+      options.local = {options.remote.address.is_v4() ? ff::IpAddress::any_v4() : ff::IpAddress::any_v6(), port};
+    }
+    connections_[call.at("name")] = value_or_refused(stack_.connect(loop_.now(), options));
+    return nullptr;
+  }
+
+  json accept(const json& call) {
+    connections_[call.at("name")] = value_or_refused(stack_.accept(listeners_.at(call.at("listener"))));
+    return nullptr;
+  }
+
+  json send(const json& call) {
+    const std::string text = call.at("text");
+    return value_or_refused(stack_.write(loop_.now(), connection(call), ff::as_bytes(text)));
+  }
+
+  json recv(const json& call) {
+    std::string text(call.at("size").get<std::size_t>(), '\0');
+    const ff::MutableByteSpan room(reinterpret_cast<std::uint8_t*>(text.data()), text.size());
+    text.resize(value_or_refused(stack_.read(loop_.now(), connection(call), room)));
+    return text;
+  }
+
+  json shutdown(const json& call) {
+    const std::string how = call.at("how");
+    if (how != "write") value_or_refused(stack_.shutdown_read(loop_.now(), connection(call)));
+    if (how != "read") value_or_refused(stack_.shutdown_write(loop_.now(), connection(call)));
+    return nullptr;
+  }
+
+  json close(const json& call) {
+    const std::string name = call.at("name");
+    if (const auto listener = listeners_.find(name); listener != listeners_.end()) {
+      value_or_refused(stack_.close(loop_.now(), listener->second));
+      listeners_.erase(listener);
+    } else {
+      value_or_refused(stack_.close(loop_.now(), connection(call)));
+      connections_.erase(name);
+    }
+    return nullptr;
+  }
+
+  json set(const json& /*call*/) { throw Refused{ff::Error::ProtocolError}; }
+
+  json state(const json& call) { return linux_name(value_or_refused(stack_.info(connection(call))).state); }
+
+  json set_sysctl(const json& call) {
+    const auto set = stack_.set_setting(call.at("setting").get<std::string>(), call.at("value").get<std::string>());
+    if (!set) std::fprintf(stderr, "%s\n", set.error().c_str());
+    return set.has_value() ? json(nullptr) : throw Refused{ff::Error::InvalidArgument};
+  }
+
+  json counters(const json& /*call*/) {
+    json values;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(ff::Counter::kCount); ++i) {
+      const auto counter = static_cast<ff::Counter>(i);
+      values[std::string(group_of(counter)) + std::string(name_of(counter))] = stack_.counters()[counter];
+    }
+    return values;
+  }
+
+  [[nodiscard]] ff::ConnectionId connection(const json& call) const { return connections_.at(call.at("name")); }
+
+  ff::Stack& stack_;
+  ff::Loop& loop_;
+  std::map<std::string, ff::ListenerId> listeners_;
+  std::map<std::string, ff::ConnectionId> connections_;
+};
+
+// ---- the program ---------------------------------------------------------------------------------------------------
+
+// Reads what has come of standard input; the whole lines of it are done. False at its end.
+bool do_lines(Agent& agent, std::string& pending) {
+  std::array<char, 4096> room;
+  const ssize_t size = ::read(STDIN_FILENO, room.data(), room.size());
+  if (size <= 0) return false;
+  pending.append(room.data(), static_cast<std::size_t>(size));
+  for (std::size_t end = pending.find('\n'); end != std::string::npos; end = pending.find('\n')) {
+    std::puts(agent.answer(json::parse(pending.substr(0, end))).dump().c_str());
+    std::fflush(stdout);
+    pending.erase(0, end + 1);
+  }
+  return true;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 3) {
+    std::fputs("usage: socket_agent DESCRIPTOR ADDRESS/PREFIX...\n", stderr);
+    return 2;
+  }
+  SocketDevice device(std::stoi(argv[1]));
+  ff::StackConfig config;
+  config.seed = ff::Seed::from_number(1);
+  ff::Stack stack(std::move(config));
+  ff::InterfaceConfig interface;
+  interface.name = "wire";
+  for (int i = 2; i < argc; ++i) interface.addresses.push_back(ff::Cidr::parse(argv[i]).value());
+  ff::Loop loop(stack);
+  loop.add_device(stack.add_interface(std::move(interface)).value(), device);
+  Agent agent(stack, loop);
+  std::string pending;
+  loop.add_descriptor(STDIN_FILENO, EPOLLIN, [&](ff::Instant, std::uint32_t) {
+    if (!do_lines(agent, pending)) loop.stop();
+  });
+  loop.run();
+}

@@ -1,0 +1,498 @@
+"""Each scenario runs against the kernel and against firstflight, and must look the same; see side_by_side.py.
+
+Where the two are meant to differ stands in docs/linux-differences.md. What a scenario expects by itself is there so
+that it cannot pass by nothing happening; the comparison does the rest.
+"""
+
+import pytest
+
+import side_by_side
+from side_by_side import KnownDifference
+
+
+@pytest.fixture
+def both(lab):
+    """Runs a scenario against both systems. Behind it: the differences that are meant, see KnownDifference."""
+    return lambda scenario, *known: side_by_side.compare(lab, scenario, known)
+
+
+# ---- opening -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("abort", [0, 1])
+def test_accept_queue_overflow(both, abort):
+    def scenario(t):
+        t.sysctl("net.ipv4.tcp_abort_on_overflow", abort)
+        t.listen(backlog=1)
+        for port in [5001, 5002]:  # one more than the backlog fits
+            t.connected_peer(port)
+        late = t.peer(5003)
+        late.send("S")
+        late.drain(1.5)
+        t.accept("first")
+        t.accept("second")
+        late.drain(3)
+        t.counted("TcpExtListenOverflows", "TcpExtListenDrops")
+
+    both(scenario)
+
+
+@pytest.mark.parametrize("abort", [0, 1])
+def test_accept_queue_that_fills_during_the_handshake(both, abort):
+    def scenario(t):
+        t.sysctl("net.ipv4.tcp_abort_on_overflow", abort)
+        t.listen(backlog=1)
+        late = t.peer(5003)
+        late.send("S")
+        late.expect("SA")
+        for port in [5001, 5002]:
+            t.connected_peer(port)
+        late.send("A")
+        if abort:
+            late.expect("R seq 1")
+        else:
+            late.expect("SA", limit=3)
+            t.accept("first")
+            late.send("A")
+        late.drain(1.5)
+        t.counted("TcpExtListenOverflows", "TcpExtListenDrops")
+
+    both(scenario)
+
+
+def test_syn_ack_retransmission_schedule(both):
+    def scenario(t):
+        t.sysctl("net.ipv4.tcp_synack_retries", 2)
+        t.listen()
+        peer = t.peer(5001)
+        peer.send("S")
+        for _ in range(3):
+            peer.expect("SA seq 0 ack 1", limit=5)
+        peer.expect_nothing(5)
+        peer.send("A")  # the request is forgotten by now
+        peer.expect("R seq 1")
+
+    both(scenario)
+
+
+def test_simultaneous_open(both):
+    def scenario(t):
+        peer = t.peer(5001)
+        t.connect("socket", peer)
+        peer.expect("S seq 0")
+        peer.send("S")
+        peer.expect("SA seq 0 ack 1")
+        peer.send("SA", seq=0)
+        peer.drain()
+        assert t.state("socket") == "ESTABLISHED"
+        peer.send("PA", b"hello")
+        assert t.recv("socket") == "hello"
+        peer.drain()
+
+    both(scenario, KnownDifference("Simultaneous open: the SYN-ACK is not acknowledged once more",
+                                   kernel="< A seq 1 ack 1 sack 0-1 ts"))
+
+
+def test_refused_and_reset_while_connecting(both):
+    def scenario(t):
+        peer = t.peer(5001)
+        t.connect("socket", peer)
+        peer.expect("S seq 0")
+        peer.send("RA", ack=7)  # acknowledges what was never sent
+        peer.drain()
+        peer.send("RA")
+        assert t.recv("socket") == "ECONNREFUSED"
+        assert t.send("socket", "x") == "EPIPE"
+        peer.expect_nothing()
+
+    both(scenario)
+
+
+def test_segments_to_a_closed_port(both):
+    def scenario(t):
+        peer = t.peer(5001, system_port=81)
+        peer.send("S")
+        peer.expect("RA seq 0 ack 1")
+        peer.send("A", ack=77)
+        peer.expect("R seq 77")
+        peer.send("FA", ack=78)
+        peer.expect("R seq 78")
+        peer.send("R")
+        peer.expect_nothing()
+
+    both(scenario)
+
+
+# ---- closing -------------------------------------------------------------------------------------------------------
+
+
+def test_four_way_close(both):
+    def scenario(t):
+        t.listen()
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        t.close("socket")
+        peer.expect("FA seq 1 ack 1")
+        peer.send("A")
+        peer.drain()
+        peer.send("FA")
+        peer.expect("A seq 2 ack 2")
+
+    both(scenario)
+
+
+def test_three_way_close(both):
+    def scenario(t):
+        t.listen()
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        t.close("socket")
+        peer.expect("FA seq 1 ack 1")
+        peer.send("FA")
+        peer.expect("A seq 2 ack 2")
+
+    both(scenario)
+
+
+def test_three_way_close_by_the_peer(both):
+    def scenario(t):
+        t.listen()
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        peer.send("PA", b"request")
+        assert t.recv("socket") == "request"
+        peer.drain()
+        peer.send("FA")
+        assert t.recv("socket") == ""
+        t.close("socket")
+        peer.expect("FA seq 1 ack 9")  # one packet for two
+        peer.send("A")
+        peer.expect_nothing()
+        peer.send("A")  # nothing is left of the connection
+        peer.expect("R seq 2")
+
+    both(scenario)
+
+
+def test_simultaneous_close(both):
+    def scenario(t):
+        t.listen()
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        t.close("socket")
+        peer.expect("FA seq 1 ack 1")
+        peer.send("FA", ack=1)
+        peer.expect("A seq 2 ack 2")
+        peer.send("A")
+        peer.expect_nothing()
+
+    both(scenario)
+
+
+def test_half_close(both):
+    def scenario(t):
+        t.listen()
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        t.shutdown("socket", "write")
+        peer.expect("FA seq 1 ack 1")
+        peer.send("A")
+        assert t.send("socket", "more") == "EPIPE"
+        peer.send("PA", b"still coming")
+        assert t.recv("socket") == "still coming"
+        peer.drain()
+        peer.send("FA")
+        assert t.recv("socket") == ""
+        peer.drain()
+        t.close("socket")
+        peer.expect_nothing()
+
+    both(scenario)
+
+
+def test_data_after_shutdown_of_reading(both):
+    def scenario(t):
+        t.listen()
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        t.shutdown("socket", "read")
+        peer.send("PA", b"unheard")
+        peer.expect("A seq 1 ack 8")
+        peer.drain()
+
+    both(scenario)
+
+
+def test_close_with_unread_data(both):
+    def scenario(t):
+        t.listen()
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        peer.send("PA", b"unread")
+        peer.drain()
+        t.close("socket")
+        peer.drain()
+        t.counted("TcpExtTCPAbortOnClose")
+        peer.send("A")
+        peer.expect("R seq 1")
+
+    both(scenario)
+
+
+def test_data_after_close(both):
+    def scenario(t):
+        t.listen()
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        t.close("socket")
+        peer.expect("FA seq 1 ack 1")
+        peer.send("A")
+        peer.send("PA", b"nobody reads this")
+        peer.drain()
+        t.counted("TcpExtTCPAbortOnData")
+        peer.send("A")
+        peer.drain()
+
+    both(scenario, KnownDifference("TCPAbortOnData counts in FIN_WAIT_2, too",
+                                   kernel="counted TcpExtTCPAbortOnData 0",
+                                   firstflight="counted TcpExtTCPAbortOnData 1"))
+
+
+def test_fin_wait_2_time_out(both):
+    def scenario(t):
+        t.sysctl("net.ipv4.tcp_fin_timeout", 2)
+        t.listen()
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        t.close("socket")
+        peer.expect("FA seq 1 ack 1")
+        peer.send("A")
+        peer.expect_nothing(1)
+        peer.send("A")  # still there
+        peer.expect_nothing(2)
+        peer.send("FA")  # gone
+        peer.drain()
+
+    both(scenario)
+
+
+def test_fin_out_of_order(both):
+    def scenario(t):
+        t.listen()
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        peer.send("FA", seq=6)
+        peer.drain()
+        assert t.state("socket") == "ESTABLISHED"
+        peer.send("PA", b"early", seq=1)
+        assert t.recv("socket") == "early"
+        assert t.recv("socket") == ""
+        peer.drain()
+        assert t.state("socket") == "CLOSE_WAIT"
+
+    both(scenario)
+
+
+# ---- TIME_WAIT -----------------------------------------------------------------------------------------------------
+
+
+def time_wait_peer(t, **how):
+    """A peer whose connection the system holds in TIME_WAIT."""
+    t.listen()
+    peer = t.connected_peer(5001, **how)
+    t.accept("socket")
+    t.close("socket")
+    peer.expect("FA seq 1 ack 1")
+    peer.send("FA")
+    peer.expect("A seq 2 ack 2")
+    return peer
+
+
+@pytest.mark.parametrize("timestamps", [True, False])
+def test_newer_syn_in_time_wait(both, timestamps):
+    def scenario(t):
+        peer = time_wait_peer(t, timestamps=timestamps)
+        peer.nxt += 100
+        peer.send("S")
+        peer.expect("SA")
+        peer.send("A")
+        assert t.accept("again") is None
+
+    both(scenario)
+
+
+@pytest.mark.parametrize("timestamps", [True, False])
+def test_older_syn_in_time_wait(both, timestamps):
+    def scenario(t):
+        peer = time_wait_peer(t, timestamps=timestamps)
+        peer.send("S", seq=-100, clock=4000)
+        peer.expect("A seq 2 ack 2")
+        peer.send("R", seq=2)  # what a client does that has no such connection
+        peer.drain()
+        peer.nxt = peer.isn - 100
+        peer.send("S")
+        peer.expect("SA")
+
+    both(scenario)
+
+
+def test_syn_in_time_wait_with_an_older_number_and_a_newer_timestamp(both):
+    def scenario(t):
+        peer = time_wait_peer(t)
+        peer.nxt -= 1000
+        peer.send("S", clock=9000)
+        peer.expect("SA")
+
+    both(scenario)
+
+
+def test_fin_again_and_old_data_in_time_wait(both):
+    def scenario(t):
+        peer = time_wait_peer(t)
+        peer.send("FA", seq=1)
+        peer.expect("A seq 2 ack 2")
+        peer.send("PA", b"old", seq=-3)
+        peer.drain()
+        peer.send("A")
+        peer.expect_nothing()
+
+    both(scenario)
+
+
+# ---- resets and challenges -----------------------------------------------------------------------------------------
+
+
+def test_challenge_acks(both):
+    def scenario(t):
+        t.sysctl("net.ipv4.tcp_invalid_ratelimit", 0)
+        t.listen()
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        peer.send("S", seq=5000)
+        peer.expect("A seq 1 ack 1")
+        peer.send("R", seq=5000)  # in the window, not exact
+        peer.expect("A seq 1 ack 1")
+        peer.send("R", seq=-5000000)  # outside
+        peer.expect_nothing()
+        peer.send("A", ack=100000000)  # of what was never sent
+        peer.drain()
+        t.counted("TcpExtTCPChallengeACK", "TcpExtTCPSYNChallenge")
+        peer.send("R", seq=1)
+        assert t.recv("socket") == "ECONNRESET"
+        assert t.recv("socket") == ""
+        assert t.send("socket", "x") == "EPIPE"
+
+    both(scenario)
+
+
+def test_reset_in_close_wait(both):
+    def scenario(t):
+        t.listen()
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        peer.send("FA")
+        peer.drain()
+        peer.send("R")
+        peer.drain()
+        t.send("socket", "x")
+        t.recv("socket")
+        t.recv("socket")
+
+    both(scenario)
+
+
+def test_reset_with_unread_data(both):
+    def scenario(t):
+        t.listen()
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        peer.send("PA", b"unread")
+        peer.drain()
+        peer.send("R")
+        peer.drain()
+        t.recv("socket")
+        t.recv("socket")
+
+    both(scenario)
+
+
+def test_paws(both):
+    def scenario(t):
+        t.sysctl("net.ipv4.tcp_invalid_ratelimit", 0)
+        t.listen()
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        peer.send("PA", b"new")
+        peer.drain()
+        peer.send("PA", b"from before", clock=100)
+        peer.expect("A seq 1 ack 4")
+        assert t.recv("socket") == "new"
+        assert t.recv("socket", limit=0.1) == "EAGAIN"
+        assert t.counted("TcpExtPAWSEstab") == 1
+        peer.send("R", seq=4, clock=100)  # counts whatever its timestamp
+        t.recv("socket")
+
+    both(scenario)
+
+
+# ---- peers that vanish ---------------------------------------------------------------------------------------------
+
+
+def test_giving_up_retransmission(both):
+    def scenario(t):
+        t.sysctl("net.ipv4.tcp_retries2", 3)
+        peer = t.peer_connected_to("socket", 5001)
+        t.send("socket", "is anybody there?")
+        for _ in range(4):
+            peer.expect("PA seq 1 ack 1 length 17")
+        peer.drain(2.5)
+        assert t.recv("socket", limit=6) == "ETIMEDOUT"
+        t.send("socket", "x")
+
+    both(scenario)
+
+
+def test_giving_up_a_fin(both):
+    def scenario(t):
+        t.sysctl("net.ipv4.tcp_orphan_retries", 2)
+        t.listen()
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        t.close("socket")
+        peer.expect("FA seq 1 ack 1")
+        peer.drain(6)
+        peer.send("A")  # nothing is left of the connection
+        peer.drain()
+
+    both(scenario)
+
+
+# ---- ports ---------------------------------------------------------------------------------------------------------
+
+
+def test_connecting_to_oneself(both):
+    def scenario(t):
+        t.outcome("connect", name="socket", address=t.address, port=7000, local_port=7000, options={})
+        t.settle()
+        assert t.state("socket") == "ESTABLISHED"
+        assert t.send("socket", "to myself") == 9
+        assert t.recv("socket") == "to myself"
+        t.shutdown("socket", "write")
+        assert t.recv("socket") == ""
+
+    both(scenario)
+
+
+def test_bind_conflicts(both):
+    def scenario(t):
+        assert t.listen("first", port=80) is None
+        assert t.listen("same", port=80) == "EADDRINUSE"
+        assert t.listen("specific", port=80, address=t.address) == "EADDRINUSE"
+        assert t.listen("other", port=81, address=t.address) is None
+        assert t.listen("wildcard", port=81) == "EADDRINUSE"
+        foreign = "198.18.5.77" if t.family == 4 else "2001:db8:5::77"
+        assert t.listen("foreign", port=82, address=foreign) == "EADDRNOTAVAIL"
+        t.close("first")
+        assert t.listen("second", port=80) is None
+
+    both(scenario)
