@@ -47,13 +47,13 @@ HostId World::add_host(HostOptions options) {
   config.seed = options.seed.value_or(Seed::from_number(derived_seed(derived_seed(options_.seed, kHostSeeds), id)));
   config.settings = std::move(options.settings);
   config.max_connections = options.max_connections;
-  hosts_.push_back(std::make_unique<Host>(std::move(options.name), std::move(config)));
+  config.initial_sequence_number = options.initial_sequence_number;
+  hosts_.push_back(std::make_unique<Host>(std::move(options.name), config));
   return id;
 }
 
 Attachment World::add_interface(HostId host, InterfaceConfig config) {
-  Port port{.name = config.name};
-  for (const Cidr& cidr : config.addresses) port.addresses.push_back(cidr.address);
+  Port port{.name = config.name, .config = config};
   const auto id = stack(host).add_interface(std::move(config));
   if (!id) throw std::invalid_argument(fmt::format("interface {}: {}", port.name, to_string(id.error())));
   std::vector<Port>& ports = hosts_[host]->ports;
@@ -70,7 +70,8 @@ LinkId World::connect(const std::vector<Attachment>& a, const std::vector<Attach
     Channel& channel = channels_.emplace_back(options);
     channel.receivers = std::move(receivers);
     for (const Attachment& to : channel.receivers) {
-      for (const IpAddress& address : hosts_[to.host]->ports[to.interface].addresses) channel.by_address[address] = to;
+      for (const Cidr& own : hosts_[to.host]->ports[to.interface].config.addresses)
+        channel.by_address[own.address] = to;
     }
     for (const Attachment& from : senders) hosts_[from.host]->ports[from.interface].channel = index;
   };
@@ -106,11 +107,30 @@ void World::capture(Attachment interface, PcapngWriter& writer) {
   port.capture_interface = writer.add_interface(fmt::format("{}/{}", host.name, port.name));
 }
 
+void World::on_packet(Attachment interface, PacketHandler handler) {
+  hosts_[interface.host]->ports[interface.interface].on_packet = std::move(handler);
+}
+
+void World::set_middlebox(LinkId link, Direction direction, Middlebox middlebox) {
+  channels_[channel_of(link, direction)].middlebox = std::move(middlebox);
+}
+
+void World::inject(LinkId link, Direction direction, Slice packet) {
+  put_on_link(channel_of(link, direction), std::move(packet));
+}
+
 // ---- the agenda ----------------------------------------------------------------------------------------------------
 
 Stack& World::stack(HostId host) {
   touch(host);
   return hosts_[host]->stack;
+}
+
+void World::restart(HostId id) {
+  Host& host = *hosts_[id];
+  host.stack = Stack(host.config);
+  for (const Port& port : host.ports) (void)host.stack.add_interface(port.config);
+  touch(id);
 }
 
 void World::on_event(HostId host, std::function<void(const Event&)> handler) {
@@ -214,12 +234,7 @@ void World::deliver(Channel& channel) {
       ++counts_.unroutable;
       continue;
     }
-    const Port& port = hosts_[to->host]->ports[to->interface];
-    if (port.capture != nullptr) {
-      port.capture->write_packet(port.capture_interface, capture_time(now_), PcapngWriter::Direction::Inbound,
-                                 packet->span());
-      port.capture->flush_if_large();
-    }
+    show(hosts_[to->host]->ports[to->interface], PcapngWriter::Direction::Inbound, *packet);
     stack(to->host).handle_packet(now_, to->interface, {.bytes = *std::move(packet)});
   }
 }
@@ -243,16 +258,25 @@ void World::send(Host& host) {
   for (Segmenter segmenter(tx_); segmenter.remaining() > 0;) {
     std::uint8_t* room = slabs_.reserve(segmenter.next_size());
     Slice packet = slabs_.commit(0, segmenter.next(room));
-    if (port.capture != nullptr) {
-      port.capture->write_packet(port.capture_interface, capture_time(now_), PcapngWriter::Direction::Outbound,
-                                 packet.span());
-      port.capture->flush_if_large();
-    }
-    channels_[port.channel].link.enqueue(now_, std::move(packet));
-    ++counts_.packets;
+    show(port, PcapngWriter::Direction::Outbound, packet);
+    std::optional<Slice> forwarded = std::move(packet);
+    if (const Middlebox& middlebox = channels_[port.channel].middlebox) forwarded = middlebox(*forwarded);
+    if (forwarded) put_on_link(port.channel, *std::move(forwarded));
   }
-  Channel& channel = channels_[port.channel];
-  schedule(channel, channel.link.next_deadline(), Kind::Channel, port.channel);
+}
+
+void World::show(const Port& port, PcapngWriter::Direction direction, const Slice& packet) const {
+  if (port.on_packet) port.on_packet(direction, packet);
+  if (port.capture == nullptr) return;
+  port.capture->write_packet(port.capture_interface, capture_time(now_), direction, packet.span());
+  port.capture->flush_if_large();
+}
+
+void World::put_on_link(std::uint32_t index, Slice packet) {
+  Channel& channel = channels_[index];
+  channel.link.enqueue(now_, std::move(packet));
+  ++counts_.packets;
+  schedule(channel, channel.link.next_deadline(), Kind::Channel, index);
 }
 
 // ---- hosts ---------------------------------------------------------------------------------------------------------

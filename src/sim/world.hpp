@@ -52,6 +52,7 @@ struct HostOptions {
   Settings settings{};
   std::optional<Seed> seed{};  // by default one that follows from the world's
   std::uint32_t max_connections = StackConfig().max_connections;
+  std::optional<std::uint32_t> initial_sequence_number{};  // see StackConfig
 };
 
 class World {
@@ -79,6 +80,14 @@ class World {
   // Records what passes through an interface, times counted from Instant{}. The writer must outlive the world; several
   // interfaces may share it.
   void capture(Attachment interface, PcapngWriter& writer);
+  // Shows a handler what passes through an interface, as capture() records it.
+  using PacketHandler = std::function<void(PcapngWriter::Direction, const Slice&)>;
+  void on_packet(Attachment interface, PacketHandler handler);
+  // Someone on the path: is shown each packet that enters a link, and says what goes on instead of it, if anything.
+  using Middlebox = std::function<std::optional<Slice>(const Slice&)>;
+  void set_middlebox(LinkId link, Direction direction, Middlebox middlebox);
+  // A packet that no host here sent enters the link behind the middlebox: a router's, an attacker's, a late duplicate.
+  void inject(LinkId link, Direction direction, Slice packet);
 
   // ---- what happens on it ----------------------------------------------------------------------------------------
   [[nodiscard]] Instant now() const noexcept { return now_; }
@@ -88,6 +97,9 @@ class World {
   [[nodiscard]] const Stack& inspect(HostId host) const { return hosts_[host]->stack; }
   [[nodiscard]] const std::string& name(HostId host) const { return hosts_[host]->name; }
   [[nodiscard]] std::size_t host_count() const noexcept { return hosts_.size(); }
+  // The host's power goes off and on again: a new stack, with the same configuration and interfaces, knows of nothing
+  // that was. Between two runs only.
+  void restart(HostId host);
   // Who is told the host's events.
   void on_event(HostId host, std::function<void(const Event&)> handler);
   // Calls `action` at that time; those of the same time in the order in which they were asked for.
@@ -128,11 +140,14 @@ class World {
     std::uint32_t channel = kNowhere;  // where it sends to
     PcapngWriter* capture = nullptr;
     std::uint32_t capture_interface = 0;
-    std::vector<IpAddress> addresses{};
+    PacketHandler on_packet{};
+    InterfaceConfig config{};
   };
   struct Host : Clocked {
-    Host(std::string host_name, StackConfig config) : name(std::move(host_name)), stack(std::move(config)) {}
+    Host(std::string host_name, const StackConfig& stack_config)
+        : name(std::move(host_name)), config(stack_config), stack(config) {}
     std::string name;
+    StackConfig config;
     Stack stack;
     std::vector<Port> ports;
     std::function<void(const Event&)> on_event;
@@ -142,6 +157,7 @@ class World {
   struct Channel : Clocked {
     explicit Channel(const LinkOptions& options) : link(options) {}
     Link link;
+    Middlebox middlebox;
     std::vector<Attachment> receivers;
     std::map<IpAddress, Attachment> by_address;  // used when there are several receivers
   };
@@ -170,6 +186,8 @@ class World {
   void drive_touched();
   void drive(HostId host);
   void send(Host& host);
+  void show(const Port& port, PcapngWriter::Direction direction, const Slice& packet) const;
+  void put_on_link(std::uint32_t channel, Slice packet);
   void notice_standstill(Instant when);
 
   WorldOptions options_;
