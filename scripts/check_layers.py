@@ -22,11 +22,12 @@ LAYERS = {
     'stack': ['public', 'base', 'wire', 'tcp', 'udp', 'ip'],
     'device': ['public', *CORE],
     'sim': ['public', *CORE, 'device'],
+    'lab': ['public', *CORE, 'device', 'sim'],
     'runtime': ['public', *CORE, 'device', 'sim'],
     'relay': ['public', *CORE, 'device', 'runtime'],
     'posix': ['public', *CORE, 'device', 'runtime'],
     'asio': ['public', *CORE, 'device', 'runtime'],
-    'cli': ['public', *CORE, 'device', 'runtime', 'sim', 'relay', 'posix', 'asio'],
+    'cli': ['public', *CORE, 'device', 'runtime', 'sim', 'relay', 'posix', 'asio', 'lab'],
 }
 
 # Public headers that are not for everyone, and the layers that may not include them.

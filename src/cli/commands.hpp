@@ -37,5 +37,6 @@ void add_get_command(CLI::App& app);
 void add_serve_command(CLI::App& app);
 void add_link_command(CLI::App& app);
 void add_demo_command(CLI::App& app);
+void add_lab_command(CLI::App& app);
 
 }  // namespace ff::cli

@@ -33,6 +33,8 @@ struct LadderRow {
   std::uint32_t segments = 1;  // packets on the wire that this stands for
   wire::TcpOptions options;    // SACK blocks relative like `ack`
   std::string note;            // what it is when it is not TCP, or malformed; otherwise empty
+  std::string label;           // stands before it, to tell connections apart; may be empty
+  std::string remark;          // stands behind it, such as "lost"; may be empty
 };
 
 // Makes rows of packets, in the order in which they pass.

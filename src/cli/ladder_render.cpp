@@ -55,8 +55,8 @@ std::string describe_fast_open(const wire::FastOpenOption& option) {
                                  : fmt::format("cookie {}{}", hex(option.cookie.span()), form);
 }
 
-// What is said of a packet, in pieces between which a line may break.
-std::vector<std::string> words_of(const LadderRow& row) {
+// What is said of the packet itself, in pieces between which a line may break.
+std::vector<std::string> words_of_packet(const LadderRow& row) {
   std::vector<std::string> words;
   const auto say_bytes = [&] {
     if (row.payload == 0) return;
@@ -82,6 +82,13 @@ std::vector<std::string> words_of(const LadderRow& row) {
   if (options.fast_open) words.push_back(describe_fast_open(*options.fast_open));
   for (std::uint8_t i = 0; i < options.sack.count; ++i)
     words.push_back(fmt::format("sack {}-{}", options.sack.blocks[i].first.raw(), options.sack.blocks[i].end.raw()));
+  return words;
+}
+
+std::vector<std::string> words_of(const LadderRow& row) {
+  std::vector<std::string> words = words_of_packet(row);
+  if (!row.label.empty()) words.front() = fmt::format("{} {}", row.label, words.front());
+  if (!row.remark.empty()) words.push_back(fmt::format("[{}]", row.remark));
   return words;
 }
 

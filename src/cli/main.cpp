@@ -21,6 +21,7 @@ std::vector<AddCommand> commands() {
       add_serve_command,
       add_link_command,
       add_demo_command,
+      add_lab_command,
   };
 }
 

@@ -126,4 +126,24 @@ TEST(CommandLine, WhatIsMissingIsSaidInOneLine) {
       "ff get: ", "/nonexistent/x");
 }
 
+TEST(CommandLine, TheLabSaysWhatItDoesNotHave) {
+  expect_usage_error({"lab", "accept-queue-overflw"}, "ff lab: ", "did you mean 'accept-queue-overflow'");
+  expect_usage_error({"lab", "frobnicate"}, "ff lab: ", "'ff lab'");
+  expect_usage_error({"lab", "no-listener", "--set", "tcp_syn_retrys=2"}, "ff lab: ", "tcp_syn_retries");
+  expect_usage_error({"lab", "no-listener", "--set", "tcp_syn_retries=0"}, "ff lab: ", "from 1 to 127");
+  expect_usage_error({"lab", "no-listener", "--set", "tcp_syn_retries"}, "ff lab: ", "SETTING=VALUE");
+  expect_usage_error({"lab", "no-listener", "--seed", "x"}, "ff lab: ", "--seed");
+  expect_usage_error({"lab", "no-listener", "--pcap", "/nonexistent/x"}, "ff lab: ", "/nonexistent/x");
+  expect_usage_error({"lab", "--all", "no-listener"}, "ff lab: ", "--all");
+  expect_usage_error({"lab", "--all", "--set", "tcp_syn_retries=2"}, "ff lab: ", "--set");
+}
+
+TEST(CommandLine, TheLabsExitStatusSaysWhetherAllIsAsItShouldBe) {
+  EXPECT_EQ(run({"lab", "no-listener"}).status, 0);
+  EXPECT_EQ(run({"lab", "challenge-ack-limit", "--set", "tcp_challenge_ack_limit=0"}).status, 1);
+  const Outcome all = run({"lab", "--all"});
+  EXPECT_EQ(all.status, 0) << all.out;
+  EXPECT_THAT(all.out, HasSubstr(" as they should be, 0 not"));
+}
+
 }  // namespace
