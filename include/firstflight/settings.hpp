@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "firstflight/fast_open.hpp"
 
@@ -73,5 +74,21 @@ std::expected<std::string, std::string> get_setting(const Settings&, std::string
 // Changes one setting, or nothing at all: the error is one sentence that names the setting, the value, what is allowed,
 // and for an unknown name the nearest known one.
 std::expected<void, std::string> set_setting(Settings&, std::string_view name, std::string_view value);
+
+// One line of a file in sysctl.conf's format, or one word NAME=VALUE.
+struct SettingAssignment {
+  std::string name;
+  std::string value;
+  bool may_fail = false;  // the line began with '-': if it cannot be done, it is left out
+  std::string where{};    // "FILE:LINE", for messages; empty: they name none
+};
+
+// Reads sysctl.conf's format (sysctl.conf(5)): NAME = VALUE on each line, '#' and ';' begin comment lines, a '-' before
+// the name means that this line may fail. The error names the file and the line.
+std::expected<std::vector<SettingAssignment>, std::string> parse_settings_file(std::string_view text,
+                                                                               std::string_view file);
+
+// Carries out all of these or, when one is not acceptable, none of them.
+std::expected<void, std::string> set_settings(Settings&, std::span<const SettingAssignment> assignments);
 
 }  // namespace ff

@@ -15,17 +15,20 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "firstflight/address.hpp"
 #include "firstflight/bytes.hpp"
+#include "firstflight/connection_info.hpp"
 #include "firstflight/counters.hpp"
 #include "firstflight/error.hpp"
 #include "firstflight/fast_open.hpp"
 #include "firstflight/packet.hpp"
 #include "firstflight/seed.hpp"
 #include "firstflight/settings.hpp"
+#include "firstflight/sockets.hpp"
 #include "firstflight/time.hpp"
 
 namespace ff {
@@ -107,52 +110,6 @@ struct Event {
   std::uint64_t user_data = 0;
 };
 
-// RFC 9293 §3.3.2
-enum class TcpState : std::uint8_t {
-  Closed,
-  Listen,
-  SynSent,
-  SynReceived,
-  Established,
-  FinWait1,
-  FinWait2,
-  CloseWait,
-  Closing,
-  LastAck,
-  TimeWait,
-};
-std::string_view to_string(TcpState) noexcept;  // "ESTABLISHED"
-
-// What there is to know of a connection; fields after struct tcp_info.
-struct ConnectionInfo {
-  FourTuple tuple;
-  TcpState state = TcpState::Closed;
-  std::optional<Error> error;  // why it ended, if not in order
-  FastOpenOutcome fast_open = FastOpenOutcome::NotTried;
-  std::uint32_t syn_data_bytes = 0;  // bytes that rode in the SYN: sent (client) or taken (server)
-  bool timestamps = false;
-  bool sack = false;
-  std::uint8_t snd_wscale = 0, rcv_wscale = 0;
-  std::uint32_t snd_mss = 0;  // payload bytes of a full segment we send, options deducted
-  std::uint32_t advmss = 0;
-  Duration rtt{};  // smoothed; zero: not measured yet
-  Duration rttvar{};
-  Duration rto{};
-  std::uint32_t snd_cwnd = 0;      // bytes
-  std::uint32_t snd_ssthresh = 0;  // bytes
-  std::uint32_t snd_wnd = 0;       // bytes
-  std::uint32_t rcv_wnd = 0;       // bytes
-  std::uint32_t unacked = 0;       // bytes sent and not acknowledged
-  std::uint32_t notsent = 0;       // bytes written and not sent
-  std::uint32_t unread = 0;        // bytes received and not read
-  std::uint64_t bytes_sent = 0;
-  std::uint64_t bytes_acked = 0;
-  std::uint64_t bytes_received = 0;
-  std::uint64_t bytes_retrans = 0;
-  std::uint32_t total_retrans = 0;  // segments
-  std::uint8_t retransmits = 0;     // consecutive time-outs now
-};
-
 class Stack {
  public:
   explicit Stack(StackConfig config);
@@ -172,6 +129,8 @@ class Stack {
 
   // One sentence when the setting or value is not acceptable; see settings.hpp.
   std::expected<void, std::string> set_setting(std::string_view name, std::string_view value);
+  // All of these or, when one is not acceptable, none of them.
+  std::expected<void, std::string> set_settings(std::span<const SettingAssignment> assignments);
 
   // AddressInUse, AddressNotAvailable, InvalidArgument (port 0).
   Result<ListenerId> listen(const ListenOptions& options);
@@ -233,6 +192,11 @@ class Stack {
     std::size_t connections, requests, time_waits, listeners;
   };
   [[nodiscard]] Population population() const noexcept;
+  // The next at most `most` sockets that the cursor wants, and moves it on; fewer, or none, do not mean that it has
+  // come to its end. Reading a few hundred at a time keeps the stack responsive whatever the number of sockets.
+  [[nodiscard]] std::vector<SocketInfo> sockets(Instant now, SocketCursor& cursor, std::size_t most) const;
+  // All of them.
+  [[nodiscard]] std::vector<SocketInfo> sockets(Instant now) const;
   // Verifies every invariant of every connection; what is wrong, or an empty string. For simulators and fuzzers.
   [[nodiscard]] std::string check() const;
 

@@ -66,6 +66,12 @@ class Pool {
   [[nodiscard]] std::uint32_t generation(std::uint32_t index) const noexcept { return slot(index).generation; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
+  // For a walk that stops and goes on later: the objects at 0 to slots() - 1, null where there is none.
+  [[nodiscard]] std::uint32_t slots() const noexcept { return used_; }
+  [[nodiscard]] const T* at(std::uint32_t index) const noexcept {
+    return slot(index).alive() ? slot(index).object() : nullptr;
+  }
+
   template <typename F>
   void for_each(F&& visit) {
     for (std::uint32_t i = 0; i < used_; ++i)

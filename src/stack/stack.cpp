@@ -47,6 +47,9 @@ Result<InterfaceId> Stack::add_interface(InterfaceConfig config) { return impl_-
 std::expected<void, std::string> Stack::set_setting(std::string_view name, std::string_view value) {
   return ff::set_setting(impl_->env_.settings, name, value);
 }
+std::expected<void, std::string> Stack::set_settings(std::span<const SettingAssignment> assignments) {
+  return ff::set_settings(impl_->env_.settings, assignments);
+}
 
 Result<ListenerId> Stack::listen(const ListenOptions& options) { return impl_->listen(options); }
 Result<ConnectionId> Stack::accept(ListenerId listener) { return impl_->accept(listener); }

@@ -94,6 +94,7 @@ void Connection::measure_handshake(Context& c, const Segment& segment, SendHalf:
 void Connection::advance_recovery(Context& c, std::uint32_t bytes, std::uint32_t flight_before) {
   const std::uint32_t mss = send_mss();
   c.env.counters.add(Counter::TcpExt_TCPDelivered, (bytes + mss - 1) / mss);
+  totals_.delivered += (bytes + mss - 1) / mss;
   retransmit_at_once_ = false;
   switch (phase_) {
     case Phase::Open: {

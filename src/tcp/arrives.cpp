@@ -8,6 +8,7 @@ namespace ff::tcp {
 
 void Connection::arrives(Context& c, Segment& segment) {
   c.env.counters.add(Counter::Tcp_InSegs, segment.count);
+  totals_.received(segment, c.now);
   if (state_ == TcpState::SynSent) return arrives_in_syn_sent(c, segment);
   assert(state_ != TcpState::Closed && state_ != TcpState::TimeWait);
 
@@ -196,6 +197,7 @@ void Connection::process_text(Context& c, Segment& segment) {
   const ReceiveHalf::Received received =
       rcv_.receive(segment.seq, segment.payload, segment.flags.fin(), c.env.small_slabs, c.receive_cache);
   if (received.dropped) {
+    totals_.rcv_drops += segment.count;
     c.env.counters.add(Counter::TcpExt_TCPOFODrop);
     c.env.counters.drop(DropReason::TcpOutOfOrderFull);
   }
@@ -218,6 +220,7 @@ void Connection::acknowledge_text(Context& c, const Segment& segment, const Rece
   if (!received.in_order || received.filled_gap || received.dropped) {
     if (!received.in_order) {
       c.env.counters.add(Counter::TcpExt_TCPOFOQueue);
+      totals_.rcv_ooopack += segment.count;
       // A sender without SACK counts duplicate ACKs: one for each segment (RFC 5681 §3.2).
       if (!sack_ && ack_due_ && extra_acks_ < UINT8_MAX) ++extra_acks_;
     }

@@ -1,6 +1,7 @@
 #include "tcp/connection.hpp"
 
 #include <cassert>
+#include <utility>
 
 namespace ff::tcp {
 
@@ -85,7 +86,54 @@ ConnectionInfo Connection::info() const {
   info.bytes_retrans = bytes_retrans_;
   info.total_retrans = total_retrans_;
   info.retransmits = retransmits_;
+  info.no_delay = no_delay_;
+  info.rcv_mss = rcv_mss_;
+  info.pmtu = path_.mtu;
+  info.min_rtt = rtt_.min_rtt();
+  info.ato = delayed_ack_.ato();
+  info.ca_state = ca_state();
+  info.lost = snd_.lost();
+  info.backoff = backoff_;
+  info.probes = probes_out_;
+  info.rcv_ssthresh = rcv_.ceiling();
+  info.rcv_space = rcv_.read_in_round_trip();
+  info.last_data_sent = last_sent_;
+  totals_.put_into(info);
   return info;
+}
+
+CaState Connection::ca_state() const noexcept {
+  switch (phase_) {
+    case Phase::Recovery:
+      return CaState::Recovery;
+    case Phase::Loss:
+      return CaState::Loss;
+    default:
+      return dup_acks_ > 0 ? CaState::Disorder : CaState::Open;
+  }
+}
+
+SocketMemory Connection::memory(const Environment& env) const noexcept {
+  SocketMemory memory;
+  memory.rmem_alloc = rcv_.memory();
+  memory.rcvbuf = rcv_.limit();
+  memory.wmem_alloc = snd_.queued() - snd_.unsent();
+  memory.sndbuf = send_limit(env);
+  memory.wmem_queued = snd_.queued();
+  memory.drops = totals_.rcv_drops;
+  return memory;
+}
+
+// In the order in which Linux looks for one (inet_diag's idiag_timer).
+std::optional<Connection::ShownTimer> Connection::timer_to_show() const noexcept {
+  static constexpr std::pair<TimerKind, SocketTimer> kShown[] = {
+      {TimerKind::Retransmit, SocketTimer::Retransmit},
+      {TimerKind::Persist, SocketTimer::Persist},
+      {TimerKind::Close, SocketTimer::TimeWait},
+  };
+  for (const auto& [kind, shown] : kShown)
+    if (timers_.armed(kind)) return ShownTimer{shown, timers_[kind]};
+  return std::nullopt;
 }
 
 std::string Connection::check() const {

@@ -21,6 +21,7 @@
 #include "tcp/segment.hpp"
 #include "tcp/send_half.hpp"
 #include "tcp/timers.hpp"
+#include "tcp/totals.hpp"
 #include "wire/icmp.hpp"
 
 namespace ff::tcp {
@@ -110,6 +111,13 @@ class Connection {
   // The window as a TIME_WAIT entry goes on telling it.
   [[nodiscard]] WireWindow last_window() const noexcept { return last_window_; }
   [[nodiscard]] ConnectionInfo info() const;
+  [[nodiscard]] SocketMemory memory(const Environment& env) const noexcept;
+  // The timer that ss shows; not that of a delayed ACK.
+  struct ShownTimer {
+    SocketTimer timer;
+    Instant due;
+  };
+  [[nodiscard]] std::optional<ShownTimer> timer_to_show() const noexcept;
   // Event bits that came up since the last call.
   std::uint8_t take_events() noexcept { return std::exchange(events_, std::uint8_t{0}); }
   [[nodiscard]] std::string check() const;
@@ -205,6 +213,7 @@ class Connection {
   }
   [[nodiscard]] Duration rto() const noexcept { return backed_off(base_rto(), backoff_); }
   [[nodiscard]] std::uint32_t pipe() const noexcept;
+  [[nodiscard]] CaState ca_state() const noexcept;
   [[nodiscard]] bool synchronized() const noexcept { return state_ >= TcpState::Established; }
   [[nodiscard]] bool may_send_data() const noexcept {
     return state_ == TcpState::Established || state_ == TcpState::CloseWait || state_ == TcpState::FinWait1 ||
@@ -284,6 +293,7 @@ class Connection {
   std::uint64_t bytes_acked_ = 0;
   std::uint64_t bytes_retrans_ = 0;
   std::uint32_t total_retrans_ = 0;
+  Totals totals_;
 };
 
 }  // namespace ff::tcp

@@ -54,6 +54,8 @@ class DelayedAck {
   void expect_answer() noexcept { interactive_ = true; }
   void leave_interactive() noexcept { interactive_ = false; }
 
+  // Linux's ato; zero: no data came yet.
+  [[nodiscard]] Duration ato() const noexcept { return delay_; }
   [[nodiscard]] bool quick() const noexcept { return quick_ > 0 && !interactive_; }
 
   // How long the next acknowledgement may wait.

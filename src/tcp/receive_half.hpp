@@ -73,6 +73,15 @@ class ReceiveHalf {
   void discard_all(WorkCache& cache) noexcept;
   [[nodiscard]] std::uint64_t bytes_received() const noexcept { return position_; }
 
+  // ---- for struct tcp_info ----
+  [[nodiscard]] std::uint32_t limit() const noexcept { return limit_; }
+  [[nodiscard]] std::uint32_t ceiling() const noexcept { return ceiling_; }
+  [[nodiscard]] std::uint32_t read_in_round_trip() const noexcept { return read_before_; }
+  // What unread bytes and those ahead of a gap take.
+  [[nodiscard]] std::uint32_t memory() const noexcept {
+    return work_ ? work_->queue.size() + work_->reassembly.memory() : 0;
+  }
+
   // ---- the window we offer ----
   // The window for the next segment to send; the right edge never moves back (RFC 9293 §3.8.6.2.2).
   WireWindow advertise(std::uint32_t mss) noexcept;

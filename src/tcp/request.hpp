@@ -40,6 +40,7 @@ class Request {
   // After a time-out: when the next is due, or nothing when it is time to give up.
   [[nodiscard]] Instant next_timeout(Instant now) const noexcept { return now + backed_off(kInitialRto, timeouts_); }
   bool count_timeout(std::uint32_t most) noexcept { return timeouts_++ < most; }
+  [[nodiscard]] std::uint8_t timeouts() const noexcept { return timeouts_; }
 
   [[nodiscard]] PassiveOpen passive_open(Instant now, const Path& path, std::uint32_t ts_offset) const noexcept;
   [[nodiscard]] const FourTuple& tuple() const noexcept { return tuple_; }

@@ -66,6 +66,7 @@ bool Connection::transmit_syn(Context& c, TxPacket& packet) {
   }
   if (!timers_.armed(TimerKind::Retransmit)) timers_.arm(TimerKind::Retransmit, c.now + rto());
   c.env.counters.add(Counter::Tcp_OutSegs);
+  totals_.sent(1, packet.payload_size > 0);
   emit(tuple_, path_.delivery, segment, UINT32_MAX, packet);
   return true;
 }
@@ -280,7 +281,9 @@ void Connection::emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket&
   segment.options = segment_options(c, packet.payload_size == 0);
   last_window_ = segment.window;
   const std::uint32_t mss = send_mss();
-  c.env.counters.add(Counter::Tcp_OutSegs, std::max(1u, (packet.payload_size + mss - 1) / mss));
+  const std::uint32_t segments = std::max(1u, (packet.payload_size + mss - 1) / mss);
+  c.env.counters.add(Counter::Tcp_OutSegs, segments);
+  totals_.sent(segments, packet.payload_size > 0);
   ack_went_out();
   emit(tuple_, path_.delivery, segment, mss, packet);
 }
