@@ -18,6 +18,15 @@ namespace ff {
   X(Ip, InDiscards)                    \
   X(Ip, InDelivers)                    \
   X(Ip, OutRequests)                   \
+  X(Ip, OutDiscards)                   \
+  X(Ip, OutNoRoutes)                   \
+  X(Ip, ReasmTimeout)                  \
+  X(Ip, ReasmReqds)                    \
+  X(Ip, ReasmOKs)                      \
+  X(Ip, ReasmFails)                    \
+  X(Ip, FragOKs)                       \
+  X(Ip, FragFails)                     \
+  X(Ip, FragCreates)                   \
   X(Ip6, InReceives)                   \
   X(Ip6, InHdrErrors)                  \
   X(Ip6, InAddrErrors)                 \
@@ -25,14 +34,53 @@ namespace ff {
   X(Ip6, InDiscards)                   \
   X(Ip6, InDelivers)                   \
   X(Ip6, OutRequests)                  \
+  X(Ip6, OutDiscards)                  \
+  X(Ip6, OutNoRoutes)                  \
+  X(Ip6, ReasmTimeout)                 \
+  X(Ip6, ReasmReqds)                   \
+  X(Ip6, ReasmOKs)                     \
+  X(Ip6, ReasmFails)                   \
+  X(Ip6, FragOKs)                      \
+  X(Ip6, FragFails)                    \
+  X(Ip6, FragCreates)                  \
   X(Icmp, InMsgs)                      \
   X(Icmp, InErrors)                    \
   X(Icmp, InCsumErrors)                \
   X(Icmp, InDestUnreachs)              \
   X(Icmp, InTimeExcds)                 \
+  X(Icmp, InParmProbs)                 \
   X(Icmp, InEchos)                     \
+  X(Icmp, InEchoReps)                  \
   X(Icmp, OutMsgs)                     \
+  X(Icmp, OutErrors)                   \
+  X(Icmp, OutRateLimitGlobal)          \
+  X(Icmp, OutRateLimitHost)            \
+  X(Icmp, OutDestUnreachs)             \
+  X(Icmp, OutTimeExcds)                \
+  X(Icmp, OutParmProbs)                \
+  X(Icmp, OutEchos)                    \
   X(Icmp, OutEchoReps)                 \
+  X(Icmp6, InMsgs)                     \
+  X(Icmp6, InErrors)                   \
+  X(Icmp6, InCsumErrors)               \
+  X(Icmp6, InDestUnreachs)             \
+  X(Icmp6, InPktTooBigs)               \
+  X(Icmp6, InTimeExcds)                \
+  X(Icmp6, InParmProblems)             \
+  X(Icmp6, InEchos)                    \
+  X(Icmp6, InEchoReplies)              \
+  X(Icmp6, InNeighborSolicits)         \
+  X(Icmp6, InNeighborAdvertisements)   \
+  X(Icmp6, OutMsgs)                    \
+  X(Icmp6, OutErrors)                  \
+  X(Icmp6, OutRateLimitHost)           \
+  X(Icmp6, OutDestUnreachs)            \
+  X(Icmp6, OutTimeExcds)               \
+  X(Icmp6, OutParmProblems)            \
+  X(Icmp6, OutEchos)                   \
+  X(Icmp6, OutEchoReplies)             \
+  X(Icmp6, OutNeighborSolicits)        \
+  X(Icmp6, OutNeighborAdvertisements)  \
   X(Tcp, ActiveOpens)                  \
   X(Tcp, PassiveOpens)                 \
   X(Tcp, AttemptFails)                 \
@@ -47,7 +95,17 @@ namespace ff {
   X(Udp, InDatagrams)                  \
   X(Udp, NoPorts)                      \
   X(Udp, InErrors)                     \
+  X(Udp, OutDatagrams)                 \
+  X(Udp, RcvbufErrors)                 \
+  X(Udp, SndbufErrors)                 \
   X(Udp, InCsumErrors)                 \
+  X(Udp6, InDatagrams)                 \
+  X(Udp6, NoPorts)                     \
+  X(Udp6, InErrors)                    \
+  X(Udp6, OutDatagrams)                \
+  X(Udp6, RcvbufErrors)                \
+  X(Udp6, SndbufErrors)                \
+  X(Udp6, InCsumErrors)                \
   X(TcpExt, EmbryonicRsts)             \
   X(TcpExt, OutOfWindowIcmps)          \
   X(TcpExt, TW)                        \
@@ -88,7 +146,8 @@ namespace ff {
   X(TcpExt, TCPFastOpenListenOverflow) \
   X(TcpExt, TCPFastOpenCookieReqd)     \
   X(TcpExt, TCPFastOpenBlackhole)      \
-  X(TcpExt, TCPFastOpenPassiveAltKey)
+  X(TcpExt, TCPFastOpenPassiveAltKey)  \
+  X(IpExt, ReasmOverlaps)
 
 // Why a packet was dropped. Each has a counter of its own; one packet counts under one reason.
 #define FF_DROP_REASONS(X)                                                          \
@@ -98,7 +157,22 @@ namespace ff {
   X(IpChecksum, "wrong IPv4 header checksum")                                       \
   X(IpMartianSource, "source address that no host can have")                        \
   X(IpNotForUs, "destination is no address of this stack")                          \
-  X(IpFragment, "fragment")                                                         \
+  X(IpFragment, "malformed fragment")                                               \
+  X(IpFragmentOverlap, "fragments that overlap")                                    \
+  X(IpFragmentTimeout, "the other fragments did not come in time")                  \
+  X(IpFragmentMemory, "bound on fragments kept reached")                            \
+  X(IpHopLimit, "neighbour discovery from beyond the link")                         \
+  X(IpTooBig, "larger than the path carries and not to be fragmented")              \
+  X(IpNoRoute, "no interface leads there")                                          \
+  X(EthernetHeader, "malformed Ethernet frame")                                     \
+  X(EthernetNotForUs, "Ethernet frame to another host")                             \
+  X(EthernetType, "neither IPv4, IPv6 nor ARP")                                     \
+  X(ArpMalformed, "malformed ARP message")                                          \
+  X(ArpIgnored, "ARP message that is of no use here")                               \
+  X(NeighbourDiscovery, "malformed neighbour discovery message")                    \
+  X(NeighbourTableFull, "bound on neighbours reached")                              \
+  X(NeighbourQueueFull, "bound on packets that wait for a neighbour reached")       \
+  X(NeighbourFailed, "no answer from the neighbour")                                \
   X(IpExtensionHeader, "IPv6 extension header that is malformed or not understood") \
   X(IpProtocol, "neither TCP, UDP nor ICMP")                                        \
   X(TcpTruncated, "shorter than its TCP header says")                               \
@@ -127,11 +201,13 @@ namespace ff {
   X(UdpTruncated, "malformed UDP header")                                           \
   X(UdpChecksum, "wrong UDP checksum")                                              \
   X(UdpNoSocket, "no UDP socket")                                                   \
+  X(UdpReceiveBufferFull, "receive buffer of the datagram socket full")             \
   X(IcmpTruncated, "malformed ICMP message")                                        \
   X(IcmpChecksum, "wrong ICMP checksum")                                            \
   X(IcmpUnknown, "ICMP message of a type that is not handled")                      \
   X(IcmpNoSocket, "ICMP error about a connection that does not exist")              \
   X(IcmpSequence, "ICMP error about bytes that are not in flight")                  \
+  X(IcmpIgnored, "ICMP error that changes nothing")                                 \
   X(TransmitQueueFull, "bound on queued resets and acknowledgements reached")
 
 enum class Counter : std::uint16_t {

@@ -24,6 +24,10 @@ enum class Error : std::uint8_t {
   NoBufferSpace,        // ENOBUFS: a bound of the stack (connections, requests, memory) is reached
   PermissionDenied,     // EACCES: administratively prohibited (ICMP)
   ProtocolError,        // ENOPROTOOPT: ICMP says that the peer does not speak TCP (protocol unreachable)
+  MessageTooLong,       // EMSGSIZE: a datagram larger than can be sent, or than the path carries
+  DestinationRequired,  // EDESTADDRREQ: a datagram to nobody
+  AlreadyExists,        // EEXIST
+  NotFound,             // ESRCH
 };
 
 template <typename T>

@@ -18,13 +18,18 @@ enum class RxChecksum : std::uint8_t {
   Verified,    // the device has verified it, or the packet never left this machine
 };
 
-// A packet that a device received: IP header first.
+// Destination, source and type of a frame on an Ethernet-like device.
+inline constexpr std::size_t kEthernetHeader = 14;
+
+// A packet that a device received: IP header first, or behind an Ethernet header.
 struct RxPacket {
   Slice bytes;
   RxChecksum checksum = RxChecksum::Unverified;
   // Payload bytes of each of the segments that were merged into this one (all but the last are that long), or 0 when it
   // is a single segment as it was sent.
   std::uint16_t segment_size = 0;
+  // Of the link, before the IP header: kEthernetHeader, or 0.
+  std::uint16_t link_header_size = 0;
 };
 
 // The largest IP and TCP header together: 60 + 60 bytes (IPv4 with options) fit; 8 bytes to spare.
@@ -51,8 +56,12 @@ struct TxPacket {
   std::uint16_t segment_size = 0;
   // Which interface it leaves by; the value that Stack::add_interface returned.
   std::uint16_t interface = 0;
+  // What goes before all this on an Ethernet-like device, where `header_bytes` may also be an ARP message; 0: nothing.
+  std::uint16_t link_header_size = 0;
+  std::array<std::uint8_t, kEthernetHeader> link_header_bytes;
 
   [[nodiscard]] ByteSpan header() const noexcept { return {header_bytes.data(), header_size}; }
+  [[nodiscard]] ByteSpan link_header() const noexcept { return {link_header_bytes.data(), link_header_size}; }
   [[nodiscard]] std::span<const Slice> payload() const noexcept { return {payload_pieces.data(), payload_piece_count}; }
   [[nodiscard]] std::uint32_t size() const noexcept { return header_size + payload_size; }
 
@@ -71,6 +80,8 @@ struct TxPacket {
     checksum_offset = other.checksum_offset;
     segment_size = other.segment_size;
     interface = other.interface;
+    link_header_size = other.link_header_size;
+    link_header_bytes = other.link_header_bytes;
     other.clear();
   }
 
@@ -82,6 +93,7 @@ struct TxPacket {
     payload_piece_count = 0;
     checksum_wanted = false;
     segment_size = 0;
+    link_header_size = 0;
   }
 };
 

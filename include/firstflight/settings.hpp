@@ -34,9 +34,37 @@ inline constexpr std::uint32_t kAllListeners = 0x400;
 
 // Plain values; change them in a stack through Stack::set_setting, which validates.
 struct Settings {
-  std::uint32_t somaxconn = 4096;                           // net.core.somaxconn
-  std::uint32_t ip_default_ttl = 64;                        // net.ipv4.ip_default_ttl
-  PortRange ip_local_port_range{32768, 60999};              // net.ipv4.ip_local_port_range
+  std::uint32_t somaxconn = 4096;               // net.core.somaxconn
+  std::uint32_t rmem_default = 212992;          // net.core.rmem_default, bytes
+  std::uint32_t rmem_max = 212992;              // net.core.rmem_max, bytes
+  std::uint32_t wmem_default = 212992;          // net.core.wmem_default, bytes
+  std::uint32_t wmem_max = 212992;              // net.core.wmem_max, bytes
+  bool icmp_echo_ignore_all = false;            // net.ipv4.icmp_echo_ignore_all; for ICMPv6 too
+  std::uint32_t icmp_msgs_burst = 50;           // net.ipv4.icmp_msgs_burst
+  std::uint32_t icmp_msgs_per_sec = 1000;       // net.ipv4.icmp_msgs_per_sec
+  std::uint32_t icmp_ratelimit = 1000;          // net.ipv4.icmp_ratelimit, milliseconds
+  std::uint32_t icmp_ratemask = 6168;           // net.ipv4.icmp_ratemask
+  std::uint32_t icmp6_ratelimit = 1000;         // net.ipv6.icmp.ratelimit, milliseconds
+  std::uint32_t ip_default_ttl = 64;            // net.ipv4.ip_default_ttl
+  PortRange ip_local_port_range{32768, 60999};  // net.ipv4.ip_local_port_range
+  std::uint32_t ipfrag_high_thresh = 4194304;   // net.ipv4.ipfrag_high_thresh, bytes
+  std::uint32_t ipfrag_time = 30;               // net.ipv4.ipfrag_time, seconds
+  std::uint32_t ip6frag_high_thresh = 4194304;  // net.ipv6.ip6frag_high_thresh, bytes
+  std::uint32_t ip6frag_time = 60;              // net.ipv6.ip6frag_time, seconds
+  // net.ipv4.neigh.default.*; for IPv6's neighbours too
+  std::uint32_t neigh_base_reachable_time_ms = 30000;       // base_reachable_time_ms
+  std::uint32_t neigh_delay_first_probe_time = 5;           // delay_first_probe_time, seconds
+  std::uint32_t neigh_gc_stale_time = 60;                   // gc_stale_time, seconds
+  std::uint32_t neigh_gc_thresh1 = 128;                     // gc_thresh1
+  std::uint32_t neigh_gc_thresh2 = 512;                     // gc_thresh2
+  std::uint32_t neigh_gc_thresh3 = 1024;                    // gc_thresh3
+  std::uint32_t neigh_locktime = 100;                       // locktime, hundredths of a second
+  std::uint32_t neigh_mcast_solicit = 3;                    // mcast_solicit
+  std::uint32_t neigh_retrans_time_ms = 1000;               // retrans_time_ms
+  std::uint32_t neigh_ucast_solicit = 3;                    // ucast_solicit
+  std::uint32_t neigh_unres_qlen_bytes = 212992;            // unres_qlen_bytes
+  std::uint32_t route_min_pmtu = 552;                       // net.ipv4.route.min_pmtu, bytes
+  std::uint32_t route_mtu_expires = 600;                    // net.ipv4.route.mtu_expires, seconds; for IPv6 too
   bool tcp_abort_on_overflow = false;                       // net.ipv4.tcp_abort_on_overflow
   std::uint32_t tcp_challenge_ack_limit = 1000;             // net.ipv4.tcp_challenge_ack_limit, per second
   std::uint32_t tcp_fastopen = 0x3;                         // net.ipv4.tcp_fastopen; Linux's default is 0x1

@@ -23,8 +23,10 @@
 #include "firstflight/bytes.hpp"
 #include "firstflight/connection_info.hpp"
 #include "firstflight/counters.hpp"
+#include "firstflight/datagram.hpp"
 #include "firstflight/error.hpp"
 #include "firstflight/fast_open.hpp"
+#include "firstflight/network.hpp"
 #include "firstflight/packet.hpp"
 #include "firstflight/seed.hpp"
 #include "firstflight/settings.hpp"
@@ -40,17 +42,6 @@ struct StackConfig {
   std::uint32_t max_connections = 16u << 20;
   // For tests: every connection starts at this sequence number, instead of one that RFC 6528 derives from the seed.
   std::optional<std::uint32_t> initial_sequence_number{};
-};
-
-using InterfaceId = std::uint16_t;
-
-struct InterfaceConfig {
-  std::string name{};
-  std::uint16_t mtu = 1500;           // bytes of IP packet; at least 68 (IPv4) or 1280 (IPv6)
-  std::vector<Cidr> addresses{};      // our own, each with its prefix
-  std::vector<IpAddress> gateways{};  // at most one per family; makes this the default interface of the family
-  // The largest super-segment to hand out, IP header included; at most 65535. The MTU switches super-segments off.
-  std::uint32_t max_super_segment = 65535;
 };
 
 // A handle says which socket is meant; once that socket is gone the handle is stale for ever.
@@ -101,12 +92,14 @@ inline constexpr std::uint8_t kReadable = 4;     // bytes, or the end of the str
 inline constexpr std::uint8_t kWritable = 8;     // there is room again after a write() that was cut short
 inline constexpr std::uint8_t kPeerClosed = 16;  // the peer's FIN has come
 inline constexpr std::uint8_t kClosed = 32;      // the connection is over; info().error says whether in order
+inline constexpr std::uint8_t kError = 64;       // datagram socket: the network reported an error
 }  // namespace event_bits
 
 struct Event {
   std::uint8_t bits = 0;
   ListenerId listener;      // set for kAcceptable
-  ConnectionId connection;  // set for all others
+  ConnectionId connection;  // set for all others, but for
+  DatagramId datagram;      // a datagram socket's kReadable, kWritable and kError
   std::uint64_t user_data = 0;
 };
 
@@ -126,6 +119,14 @@ class Stack {
   // ---- commands --------------------------------------------------------------------------------------------------
   // InvalidArgument: an MTU too small, no address, an address that no host can have.
   Result<InterfaceId> add_interface(InterfaceConfig config);
+
+  // InvalidArgument: no such interface, or addresses that do not go together; NetworkUnreachable: the gateway is on no
+  // link of the interface; AlreadyExists.
+  Result<void> add_route(const Route& route);
+  // The first route with this prefix, and this gateway, interface and metric where they are given; NotFound.
+  Result<void> remove_route(const Cidr& prefix, std::optional<IpAddress> gateway = std::nullopt,
+                            std::optional<InterfaceId> interface = std::nullopt,
+                            std::optional<std::uint32_t> metric = std::nullopt);
 
   // One sentence when the setting or value is not acceptable; see settings.hpp.
   std::expected<void, std::string> set_setting(std::string_view name, std::string_view value);
@@ -165,6 +166,24 @@ class Stack {
   Result<void> set_no_delay(Instant now, ConnectionId connection, bool on);
   Result<void> set_user_data(ConnectionId connection, std::uint64_t user_data);
 
+  // ---- commands: datagram sockets --------------------------------------------------------------------------------
+  // AddressInUse, AddressNotAvailable, InvalidArgument.
+  Result<DatagramId> open(const DatagramOptions& options);
+  // From now on it sends to `remote` and hears of nobody else; errors about what was sent are told by the next call.
+  // NetworkUnreachable, AddressNotAvailable, InvalidArgument.
+  Result<void> connect(DatagramId socket, const Endpoint& remote);
+  Result<void> disconnect(DatagramId socket);
+  // One datagram, to `to` or to where the socket is connected. MessageTooLong, DestinationRequired, NetworkUnreachable;
+  // WouldBlock: no room (a kWritable event follows); an error that the network reported, once.
+  Result<void> send(Instant now, DatagramId socket, Slice bytes, const std::optional<Endpoint>& to = std::nullopt);
+  // WouldBlock; an error that the network reported, once.
+  Result<Datagram> receive(DatagramId socket);
+  // What receive_errors kept, the oldest first. WouldBlock.
+  Result<DatagramError> receive_error(DatagramId socket);
+  Result<void> set_header(DatagramId socket, const DatagramHeader& header);
+  Result<void> set_user_data(DatagramId socket, std::uint64_t user_data);
+  Result<void> close(DatagramId socket);
+
   // Replaces what is known of one destination.
   void set_fast_open_cache(const FastOpenCacheEntry& entry);
   void clear_fast_open_cache();
@@ -179,7 +198,11 @@ class Stack {
 
   // ---- getters ---------------------------------------------------------------------------------------------------
   [[nodiscard]] Result<ConnectionInfo> info(ConnectionId connection) const;
-  // Bytes that read() would give now, and whether the stream ends behind them.
+  [[nodiscard]] Result<DatagramInfo> info(DatagramId socket) const;
+  [[nodiscard]] std::vector<DatagramId> datagram_sockets() const;
+  // In the order in which they are tried.
+  [[nodiscard]] std::vector<Route> routes() const;
+  [[nodiscard]] std::vector<Neighbour> neighbours() const;
   [[nodiscard]] const Settings& settings() const noexcept;
   [[nodiscard]] const Counters& counters() const noexcept;
   [[nodiscard]] std::vector<FastOpenCacheEntry> fast_open_cache() const;

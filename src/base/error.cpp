@@ -36,6 +36,14 @@ int to_errno(Error error) noexcept {
       return EACCES;
     case Error::ProtocolError:
       return ENOPROTOOPT;
+    case Error::MessageTooLong:
+      return EMSGSIZE;
+    case Error::DestinationRequired:
+      return EDESTADDRREQ;
+    case Error::AlreadyExists:
+      return EEXIST;
+    case Error::NotFound:
+      return ESRCH;
   }
   return EINVAL;
 }
@@ -72,6 +80,14 @@ std::string_view to_string(Error error) noexcept {
       return "prohibited by an administrator";
     case Error::ProtocolError:
       return "the peer does not speak this protocol";
+    case Error::MessageTooLong:
+      return "message too long";
+    case Error::DestinationRequired:
+      return "destination address required";
+    case Error::AlreadyExists:
+      return "it exists already";
+    case Error::NotFound:
+      return "no such entry";
   }
   return "unknown error";
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "wire/endian.hpp"
+
 namespace ff::ip {
 
 namespace {
@@ -22,8 +24,26 @@ Result<InterfaceId> Interfaces::add(InterfaceConfig config) {
   }
   if (config.max_super_segment < config.mtu) config.max_super_segment = config.mtu;
   config.max_super_segment = std::min<std::uint32_t>(config.max_super_segment, 65535);
+  const auto id = static_cast<InterfaceId>(interfaces_.size());
+  // A prefix that the interface has twice, or a gateway named twice, is one route.
+  for (const Cidr& own : config.addresses)
+    (void)routes_.add({.prefix = own, .gateway = {}, .interface = id, .metric = 0, .source = own.address});
+  for (const IpAddress& gateway : config.gateways) {
+    const Cidr all{gateway.is_v4() ? IpAddress::any_v4() : IpAddress::any_v6(), 0};
+    (void)routes_.add({.prefix = all, .gateway = gateway, .interface = id, .metric = 0, .source = {}});
+  }
   interfaces_.push_back(std::move(config));
-  return static_cast<InterfaceId>(interfaces_.size() - 1);
+  return id;
+}
+
+Result<void> Interfaces::add_route(const Route& route) {
+  if (route.interface >= interfaces_.size()) return std::unexpected(Error::InvalidArgument);
+  if (route.source && !is_local(*route.source)) return std::unexpected(Error::AddressNotAvailable);
+  if (route.source && route.source->is_v4() != route.prefix.address.is_v4())
+    return std::unexpected(Error::InvalidArgument);
+  if (route.gateway && own_address_near(route.interface, *route.gateway) == nullptr)
+    return std::unexpected(Error::NetworkUnreachable);
+  return routes_.add(route);
 }
 
 bool Interfaces::is_local(const IpAddress& address) const noexcept {
@@ -33,28 +53,47 @@ bool Interfaces::is_local(const IpAddress& address) const noexcept {
   return false;
 }
 
-std::optional<Interfaces::Route> Interfaces::route(const IpAddress& destination) const noexcept {
-  std::optional<Route> best;
-  int best_length = -1;
-  for (std::size_t i = 0; i < interfaces_.size(); ++i) {
-    const InterfaceConfig& interface = interfaces_[i];
-    const IpAddress* first_of_family = nullptr;
+bool Interfaces::is_subnet_broadcast(const IpAddress& address) const noexcept {
+  if (!address.is_v4()) return false;
+  const std::uint32_t host = wire::load_be32(address.v4_bytes().data());
+  for (const InterfaceConfig& interface : interfaces_)
     for (const Cidr& own : interface.addresses) {
-      if (own.address.is_v4() != destination.is_v4()) continue;
-      if (first_of_family == nullptr) first_of_family = &own.address;
-      if (own.contains(destination) && own.prefix_length > best_length) {
-        best_length = own.prefix_length;
-        best = Route{static_cast<InterfaceId>(i), own.address};
-      }
+      if (own.prefix_length > 30 || !own.contains(address)) continue;  // RFC 3021: a pair has none
+      const std::uint32_t host_bits = UINT32_MAX >> own.prefix_length;
+      if ((host & host_bits) == host_bits) return true;
     }
-    const bool has_gateway = std::ranges::any_of(
-        interface.gateways, [&](const IpAddress& gateway) { return gateway.is_v4() == destination.is_v4(); });
-    if (has_gateway && first_of_family != nullptr && best_length < 0) {
-      best_length = 0;
-      best = Route{static_cast<InterfaceId>(i), *first_of_family};
-    }
-  }
-  return best;
+  return false;
+}
+
+bool Interfaces::owns(InterfaceId interface, const IpAddress& address) const noexcept {
+  return std::ranges::any_of(interfaces_[interface].addresses, [&](const Cidr& own) { return own.address == address; });
+}
+
+const IpAddress* Interfaces::own_address_near(InterfaceId interface, const IpAddress& address) const noexcept {
+  const Cidr* best = nullptr;
+  for (const Cidr& own : interfaces_[interface].addresses)
+    if (own.contains(address) && (best == nullptr || own.prefix_length > best->prefix_length)) best = &own;
+  return best == nullptr ? nullptr : &best->address;
+}
+
+const IpAddress* Interfaces::best_source(const Route& route, const IpAddress& destination) const noexcept {
+  if (route.source) return &*route.source;
+  if (const IpAddress* near = own_address_near(route.interface, route.gateway.value_or(destination))) return near;
+  for (const Cidr& own : interfaces_[route.interface].addresses)
+    if (own.address.is_v4() == destination.is_v4()) return &own.address;
+  return nullptr;
+}
+
+std::optional<Interfaces::Hop> Interfaces::route(const IpAddress& destination) const noexcept {
+  const Route* route = routes_.find(destination);
+  if (route == nullptr) return std::nullopt;
+  const IpAddress* source = best_source(*route, destination);
+  return source == nullptr ? std::nullopt : std::optional(Hop{route->interface, *source});
+}
+
+IpAddress Interfaces::next_hop(InterfaceId interface, const IpAddress& destination) const noexcept {
+  const Route* route = routes_.find(destination, interface);
+  return route != nullptr && route->gateway ? *route->gateway : destination;
 }
 
 std::optional<InterfaceId> Interfaces::interface_to(const IpAddress& source,

@@ -6,32 +6,47 @@
 #include <vector>
 
 #include "firstflight/stack.hpp"
+#include "ip/routes.hpp"
 
 namespace ff::ip {
 
 class Interfaces {
  public:
   // InvalidArgument: an MTU under the family's least, no address, an address that no host can have, or one that is
-  // taken.
+  // taken. The prefixes of its addresses become routes, its gateways default routes.
   Result<InterfaceId> add(InterfaceConfig config);
 
-  [[nodiscard]] bool is_local(const IpAddress& address) const noexcept;
+  // See Stack::add_route().
+  Result<void> add_route(const Route& route);
+  [[nodiscard]] RouteTable& routes() noexcept { return routes_; }
+  [[nodiscard]] const RouteTable& routes() const noexcept { return routes_; }
 
-  struct Route {
+  [[nodiscard]] bool is_local(const IpAddress& address) const noexcept;
+  // Such as 192.0.2.255 where we are 192.0.2.1/24.
+  [[nodiscard]] bool is_subnet_broadcast(const IpAddress& address) const noexcept;
+
+  struct Hop {
     InterfaceId interface;
-    IpAddress source;
+    IpAddress source;  // which of our addresses fits best
   };
-  // Longest prefix first, then the interface with a gateway of the destination's family.
-  [[nodiscard]] std::optional<Route> route(const IpAddress& destination) const noexcept;
+  [[nodiscard]] std::optional<Hop> route(const IpAddress& destination) const noexcept;
   // The same for a packet from one of our addresses: the interface that owns it if it leads there.
   [[nodiscard]] std::optional<InterfaceId> interface_to(const IpAddress& source,
                                                         const IpAddress& destination) const noexcept;
+  // Whom a packet to `destination` is to be handed to on the link of `interface`: a gateway, or the destination itself.
+  [[nodiscard]] IpAddress next_hop(InterfaceId interface, const IpAddress& destination) const noexcept;
+  // An address of ours whose prefix has `address` in it; nothing: it is not on the link.
+  [[nodiscard]] const IpAddress* own_address_near(InterfaceId interface, const IpAddress& address) const noexcept;
+  [[nodiscard]] bool owns(InterfaceId interface, const IpAddress& address) const noexcept;
 
   [[nodiscard]] const InterfaceConfig& operator[](InterfaceId id) const noexcept { return interfaces_[id]; }
   [[nodiscard]] std::size_t size() const noexcept { return interfaces_.size(); }
 
  private:
+  [[nodiscard]] const IpAddress* best_source(const Route& route, const IpAddress& destination) const noexcept;
+
   std::vector<InterfaceConfig> interfaces_;
+  RouteTable routes_;
 };
 
 }  // namespace ff::ip

@@ -21,7 +21,12 @@ Stack::Impl::Impl(StackConfig config)
       port_key_(key_for(config_.seed, "ephemeral ports")),
       default_fast_open_key_{key_for(config_.seed, "Fast Open cookies").bytes},
       demux_(forms_, key_for(config_.seed, "demultiplexer")),
-      control_(env_.counters) {
+      control_(env_.counters),
+      datagrams_(env_.settings, env_.counters, config_.seed),
+      icmp_limiter_(env_.settings, env_.counters, key_for(config_.seed, "ICMP limits"),
+                    Random(derive_secret(config_.seed.bytes, "ICMP credit"))),
+      fragment_ids_(key_for(config_.seed, "fragments"), Random(derive_secret(config_.seed.bytes, "IPv6 fragments"))),
+      path_mtu_(env_.settings, key_for(config_.seed, "path MTUs")) {
   env_.settings = config_.settings;
   env_.timestamp_key = key_for(config_.seed, "timestamp offsets");
   env_.outbox = &control_;

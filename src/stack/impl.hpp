@@ -1,8 +1,8 @@
 // The parts of a stack, put together. The public class Stack forwards to this one.
 //
 // packets.cpp: what comes in, down to the form that it is for. listening.cpp: listeners, SYNs and requests.
-// sockets.cpp: the life of connections and TIME_WAIT entries. commands.cpp: the application's calls. stack.cpp: Stack
-// itself.
+// sockets.cpp: the life of connections and TIME_WAIT entries. commands.cpp: the application's calls. datagrams.cpp: UDP
+// and echo sockets. icmp.cpp: ICMP both ways. output.cpp: the way out. stack.cpp: Stack itself.
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -13,12 +13,16 @@
 #include "base/siphash.hpp"
 #include "base/timer_wheel.hpp"
 #include "firstflight/stack.hpp"
+#include "ip/fragmenter.hpp"
+#include "ip/icmp_limiter.hpp"
 #include "ip/interfaces.hpp"
+#include "ip/path_mtu.hpp"
 #include "stack/demux.hpp"
 #include "stack/listener.hpp"
 #include "stack/socket.hpp"
 #include "tcp/connection.hpp"
 #include "tcp/environment.hpp"
+#include "udp/sockets.hpp"
 #include "wire/icmp.hpp"
 #include "wire/ip.hpp"
 
@@ -45,9 +49,11 @@ class Stack::Impl {
   // ---- packets.cpp ----
   void handle_packet(Instant now, InterfaceId interface, RxPacket packet);
 
+  // ---- output.cpp ----
+  bool poll_transmit(Instant now, TxPacket& packet);
+
   // ---- sockets.cpp ----
   void handle_deadline(Instant now);
-  bool poll_transmit(Instant now, TxPacket& packet);
   std::optional<Event> poll_event();
   [[nodiscard]] Instant next_deadline() const;
   [[nodiscard]] std::string check() const;
@@ -59,6 +65,15 @@ class Stack::Impl {
   Result<void> close_listener(Instant now, ListenerId id);
   Result<ConnectionId> connect(Instant now, const ConnectOptions& options);
   Result<void> close(Instant now, ConnectionId id, bool abort);
+
+  // ---- datagrams.cpp ----
+  Result<DatagramId> open_datagram(const DatagramOptions& options);
+  Result<void> close_datagram(DatagramId id);
+  Result<void> connect_datagram(DatagramId id, const Endpoint& remote);
+  Result<void> disconnect_datagram(DatagramId id);
+  Result<void> send_datagram(Instant now, DatagramId id, Slice bytes, const std::optional<Endpoint>& to);
+  Result<Datagram> receive_datagram(DatagramId id);
+
   // Runs `call(connection, context)` on a live connection and follows up on what it changed.
   template <typename F>
   auto with(Instant now, ConnectionId id, F&& call)
@@ -88,12 +103,40 @@ class Stack::Impl {
   void tcp_arrives(Instant now, InterfaceId interface, const wire::IpHeader& ip, const RxPacket& packet,
                    std::uint32_t offset, std::uint32_t size);
   void deliver(Instant now, InterfaceId interface, const FourTuple& tuple, tcp::Segment& segment);
-  void udp_arrives(const wire::IpHeader& ip, ByteSpan datagram, RxChecksum checksum);
+  void refuse_protocol(Instant now, InterfaceId interface, const RxPacket& packet, const wire::IpView& ip);
+  void refuse(InterfaceId interface, const FourTuple& tuple, const tcp::Segment& segment);
+
+  // ---- icmp.cpp ----
   void icmp_arrives(Instant now, InterfaceId interface, const wire::IpHeader& ip, const RxPacket& packet,
                     std::uint32_t offset, std::uint32_t size);
-  void icmp_error_arrives(Instant now, const wire::IcmpView& icmp, ByteSpan quoted);
-  void answer_echo(InterfaceId interface, const wire::IpHeader& ip, const wire::IcmpView& icmp, ByteSpan message);
-  void refuse(InterfaceId interface, const FourTuple& tuple, const tcp::Segment& segment);
+  // `from`: who sent the error; nothing: we found it out ourselves.
+  void icmp_error_arrives(Instant now, const std::optional<IpAddress>& from, const wire::IcmpView& icmp,
+                          ByteSpan quoted);
+  void icmp_error_about_tcp(Instant now, const wire::IcmpView& icmp, const wire::IpHeader& ip, ByteSpan transport);
+  void icmp_error_about_datagram(Instant now, const std::optional<IpAddress>& from, const wire::IcmpView& icmp,
+                                 const wire::IpHeader& ip, ByteSpan quoted, ByteSpan transport);
+  void echo_reply_arrives(InterfaceId interface, const wire::IpHeader& ip, const wire::IcmpView& icmp,
+                          ByteSpan message);
+  void answer_echo(Instant now, InterfaceId interface, const wire::IpHeader& ip, const wire::IcmpView& icmp,
+                   ByteSpan message);
+  // An error about `packet`, as far as the rules and the limits allow. `detail`: see wire::emit_icmp_error().
+  void send_icmp_error(Instant now, InterfaceId interface, wire::IcmpKind kind, const RxPacket& packet,
+                       const wire::IpView& ip, std::uint32_t detail = 0);
+  [[nodiscard]] bool deserves_icmp_error(const RxPacket& packet, const wire::IpView& ip) const noexcept;
+  bool may_send_icmp(Instant now, const IpAddress& destination, std::uint8_t type) noexcept;
+  [[nodiscard]] wire::IpHeader icmp_header(const IpAddress& from, const IpAddress& to) noexcept;
+  bool send_icmp(InterfaceId interface, const wire::IpHeader& header, std::string message);
+
+  // ---- datagrams.cpp ----
+  [[nodiscard]] Result<ip::Interfaces::Hop> hop_of(const udp::Socket& socket, const Endpoint& remote) const;
+  void udp_arrives(Instant now, InterfaceId interface, const wire::IpView& ip, const RxPacket& packet);
+  // Writes the next datagram to send; false when it could not be sent after all.
+  bool next_datagram(Instant now, TxPacket& packet);
+  void count_datagram(bool v4, bool udp) noexcept;
+
+  // ---- output.cpp ----
+  bool next_packet(Instant now, TxPacket& packet);
+  bool finish_unsegmented(Instant now, TxPacket& packet);
 
   // ---- listening.cpp ----
   [[nodiscard]] Listener* find_listener(const Endpoint& local) noexcept;
@@ -111,6 +154,7 @@ class Stack::Impl {
   [[nodiscard]] FastOpenKeys keys_of(const Listener& listener) const noexcept;
 
   // ---- sockets.cpp ----
+  bool next_segment(Instant now, TxPacket& packet);
   [[nodiscard]] tcp::Context context(Instant now) noexcept { return {env_, send_cache_, receive_cache_, now}; }
   Socket& new_socket();
   void enter_demux(Socket& socket);
@@ -157,6 +201,12 @@ class Stack::Impl {
       listener_events_;
   Ring<TimeWaitEnd> time_wait_ends_;  // all last equally long: the first to come is the first to go
   ControlQueue control_;
+  udp::Sockets datagrams_;
+  bool datagrams_turn_ = false;  // where both could send: not a connection's
+  ip::IcmpLimiter icmp_limiter_;
+  ip::FragmentIds fragment_ids_;
+  ip::Fragmenter fragmenter_;
+  ip::PathMtuCache path_mtu_;
   tcp::SendHalf::WorkCache send_cache_;
   tcp::ReceiveHalf::WorkCache receive_cache_;
   std::uint32_t port_turn_ = 0;

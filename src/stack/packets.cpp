@@ -5,7 +5,6 @@
 #include "tcp/emit.hpp"
 #include "wire/checksum.hpp"
 #include "wire/tcp.hpp"
-#include "wire/udp.hpp"
 
 namespace ff {
 
@@ -30,8 +29,7 @@ void Stack::Impl::handle_packet(Instant now, InterfaceId interface, RxPacket pac
       return tcp_arrives(now, interface, ip->header, packet, ip->payload_offset, ip->payload_size);
     case wire::protocol::kUdp:
       counters.add(v4 ? Counter::Ip_InDelivers : Counter::Ip6_InDelivers);
-      return udp_arrives(ip->header, packet.bytes.span().subspan(ip->payload_offset, ip->payload_size),
-                         packet.checksum);
+      return udp_arrives(now, interface, *ip, packet);
     case wire::protocol::kIcmp:
     case wire::protocol::kIcmp6:
       if ((ip->header.protocol == wire::protocol::kIcmp) != v4) break;
@@ -42,6 +40,16 @@ void Stack::Impl::handle_packet(Instant now, InterfaceId interface, RxPacket pac
   }
   counters.add(v4 ? Counter::Ip_InUnknownProtos : Counter::Ip6_InUnknownProtos);
   counters.drop(DropReason::IpProtocol);
+  refuse_protocol(now, interface, packet, *ip);
+}
+
+void Stack::Impl::refuse_protocol(Instant now, InterfaceId interface, const RxPacket& packet, const wire::IpView& ip) {
+  constexpr std::uint8_t kNoNextHeader = 59;  // RFC 8200 §4.7
+  const bool v4 = ip.header.source.is_v4();
+  if (!v4 && ip.header.protocol == kNoNextHeader) return;
+  // For IPv6 it is a parameter problem, which tells where the value stands (RFC 4443 §3.4).
+  const std::uint32_t pointer = v4 ? 0 : wire::next_header_field(packet.bytes.span().first(ip.end()));
+  send_icmp_error(now, interface, wire::IcmpKind::ProtocolUnreachable, packet, ip, pointer);
 }
 
 void Stack::Impl::tcp_arrives(Instant now, InterfaceId interface, const wire::IpHeader& ip, const RxPacket& packet,
@@ -105,86 +113,7 @@ void Stack::Impl::refuse(InterfaceId interface, const FourTuple& tuple, const tc
   }
 }
 
-void Stack::Impl::udp_arrives(const wire::IpHeader& ip, ByteSpan datagram, RxChecksum checksum) {
-  const auto udp = wire::parse_udp(ip, datagram);
-  if (!udp) {
-    env_.counters.add(Counter::Udp_InErrors);
-    return env_.counters.drop(udp.error());
-  }
-  if (checksum == RxChecksum::Unverified && udp->has_checksum && !wire::verify_transport_checksum(ip, datagram)) {
-    env_.counters.add(Counter::Udp_InErrors);
-    env_.counters.add(Counter::Udp_InCsumErrors);
-    return env_.counters.drop(DropReason::UdpChecksum);
-  }
-  env_.counters.add(Counter::Udp_NoPorts);
-  env_.counters.drop(DropReason::UdpNoSocket);
-}
-
-void Stack::Impl::icmp_arrives(Instant now, InterfaceId interface, const wire::IpHeader& ip, const RxPacket& packet,
-                               std::uint32_t offset, std::uint32_t size) {
-  env_.counters.add(Counter::Icmp_InMsgs);
-  const ByteSpan message = packet.bytes.span().subspan(offset, size);
-  const auto icmp = wire::parse_icmp(ip, message);
-  if (!icmp) {
-    env_.counters.add(Counter::Icmp_InErrors);
-    if (icmp.error() == DropReason::IcmpChecksum) env_.counters.add(Counter::Icmp_InCsumErrors);
-    return env_.counters.drop(icmp.error());
-  }
-  switch (icmp->kind) {
-    case wire::IcmpKind::EchoRequest:
-      env_.counters.add(Counter::Icmp_InEchos);
-      return answer_echo(interface, ip, *icmp, message);
-    case wire::IcmpKind::EchoReply:
-    case wire::IcmpKind::Other:
-      return env_.counters.drop(DropReason::IcmpUnknown);
-    case wire::IcmpKind::TimeExceeded:
-      env_.counters.add(Counter::Icmp_InTimeExcds);
-      break;
-    default:
-      env_.counters.add(Counter::Icmp_InDestUnreachs);
-      break;
-  }
-  icmp_error_arrives(now, *icmp, message.subspan(icmp->body_offset, icmp->body_size));
-}
-
-void Stack::Impl::icmp_error_arrives(Instant now, const wire::IcmpView& icmp, ByteSpan quoted) {
-  const auto ip = wire::parse_quoted_ip(quoted);
-  if (!ip || ip->header.protocol != wire::protocol::kTcp) return env_.counters.drop(DropReason::IcmpNoSocket);
-  const auto tcp = wire::parse_quoted_tcp(quoted.subspan(ip->payload_offset, ip->payload_size));
-  if (!tcp) return env_.counters.drop(DropReason::IcmpTruncated);
-  // What is quoted is a packet of ours: its source is our end.
-  const FourTuple tuple{{ip->header.source, tcp->source_port}, {ip->header.destination, tcp->destination_port}};
-  const auto found = demux_.find(tuple);
-  if (!found || found->form != Form::Connection) return env_.counters.drop(DropReason::IcmpNoSocket);
-  Socket& socket = forms_.connections[found->index];
-  tcp::Context c = context(now);
-  socket.tcp.icmp_error(c, icmp.kind, icmp.mtu, tcp->seq);
-  settle(socket, now);
-}
-
-void Stack::Impl::answer_echo(InterfaceId interface, const wire::IpHeader& ip, const wire::IcmpView& icmp,
-                              ByteSpan message) {
-  TxPacket* packet = control_.add();
-  if (packet == nullptr) return;
-  wire::IpHeader reply;
-  reply.source = ip.destination;
-  reply.destination = ip.source;
-  reply.protocol = ip.protocol;
-  reply.ttl = static_cast<std::uint8_t>(env_.settings.ip_default_ttl);
-  std::string body(message.size(), '\0');
-  wire::emit_echo(wire::IcmpKind::EchoReply, reply, icmp.identifier, icmp.sequence,
-                  message.subspan(icmp.body_offset, icmp.body_size), reinterpret_cast<std::uint8_t*>(body.data()));
-  packet->header_size = static_cast<std::uint16_t>(wire::emit_ip(reply, body.size(), packet->header_bytes.data()));
-  packet->payload_size = static_cast<std::uint32_t>(body.size());
-  packet->payload_pieces[0] = Slice::adopt(std::move(body));
-  packet->payload_piece_count = 1;
-  packet->interface = interface;
-  env_.counters.add(Counter::Icmp_OutMsgs);
-  env_.counters.add(Counter::Icmp_OutEchoReps);
-}
-
-// ---- what goes out without a connection
-// ---------------------------------------------------------------------------------
+// ---- what goes out without a connection ----------------------------------------------------------------------------
 
 TxPacket* ControlQueue::add() {
   if (waiting_.size() >= kMax) {

@@ -130,14 +130,77 @@ constexpr std::string_view kSmallCount = "a whole number from 0 to 255";
 
 // The one place that names a setting. Sorted by name; the order of `sysctl -a`.
 constexpr Setting kSettings[] = {
+    number<&Settings::rmem_default, 2304, kIntMax>("net.core.rmem_default",
+                                                   "a whole number of bytes from 2304 to 2147483647",
+                                                   "Receive buffer of a datagram socket that does not say otherwise."),
+    number<&Settings::rmem_max, 2304, kIntMax>("net.core.rmem_max", "a whole number of bytes from 2304 to 2147483647",
+                                               "The most that SO_RCVBUF may ask for."),
     number<&Settings::somaxconn, 0, kIntMax>("net.core.somaxconn", kCount,
                                              "Upper bound of every listener's accept queue."),
+    number<&Settings::wmem_default, 4608, kIntMax>("net.core.wmem_default",
+                                                   "a whole number of bytes from 4608 to 2147483647",
+                                                   "Send buffer of a datagram socket that does not say otherwise."),
+    number<&Settings::wmem_max, 4608, kIntMax>("net.core.wmem_max", "a whole number of bytes from 4608 to 2147483647",
+                                               "The most that SO_SNDBUF may ask for."),
+    flag<&Settings::icmp_echo_ignore_all>("net.ipv4.icmp_echo_ignore_all",
+                                          "Whether echo requests of both IP versions go unanswered."),
+    number<&Settings::icmp_msgs_burst, 0, kIntMax>(
+        "net.ipv4.icmp_msgs_burst", kCount, "ICMP errors that may be sent at once, before icmp_msgs_per_sec tells."),
+    number<&Settings::icmp_msgs_per_sec, 0, kIntMax>("net.ipv4.icmp_msgs_per_sec", kCount,
+                                                     "ICMP errors sent per second, to all hosts together."),
+    number<&Settings::icmp_ratelimit, 0, kIntMax>(
+        "net.ipv4.icmp_ratelimit", "a whole number of milliseconds from 0 (no limit) to 2147483647",
+        "Shortest average time between ICMP messages of the kinds in icmp_ratemask to one host."),
+    number<&Settings::icmp_ratemask, 0, kIntMax>("net.ipv4.icmp_ratemask",
+                                                 "a sum of bits from 0 to 2147483647, decimal or hexadecimal",
+                                                 "ICMP types that are limited, each a bit: type 3 is 8."),
     number<&Settings::ip_default_ttl, 1, 255>("net.ipv4.ip_default_ttl", "a whole number from 1 to 255",
                                               "TTL, or hop limit, of the packets we send."),
     {{"net.ipv4.ip_local_port_range", "two port numbers from 1 to 65535, the first not above the second",
       "Ports given to outgoing connections, both ends included."},
      get_port_range,
      set_port_range},
+    number<&Settings::ipfrag_high_thresh, 0, kIntMax>("net.ipv4.ipfrag_high_thresh",
+                                                      "a whole number of bytes from 0 to 2147483647",
+                                                      "Memory for fragments that wait to become packets again."),
+    number<&Settings::ipfrag_time, 1, 2147483>("net.ipv4.ipfrag_time", "a whole number of seconds from 1 to 2147483",
+                                               "How long fragments wait for the others of their packet."),
+    number<&Settings::neigh_base_reachable_time_ms, 1, kIntMax>(
+        "net.ipv4.neigh.default.base_reachable_time_ms", "a whole number of milliseconds from 1 to 2147483647",
+        "How long a neighbour counts as reachable after it proved to be, on average."),
+    number<&Settings::neigh_delay_first_probe_time, 0, 2147483>(
+        "net.ipv4.neigh.default.delay_first_probe_time", "a whole number of seconds from 0 to 2147483",
+        "How long to hope for a sign of life before a stale neighbour is asked."),
+    number<&Settings::neigh_gc_stale_time, 0, 2147483>("net.ipv4.neigh.default.gc_stale_time",
+                                                       "a whole number of seconds from 0 to 2147483",
+                                                       "How long a neighbour that nothing is sent to is remembered."),
+    number<&Settings::neigh_gc_thresh1, 0, kIntMax>("net.ipv4.neigh.default.gc_thresh1", kCount,
+                                                    "Neighbours up to which none is forgotten."),
+    number<&Settings::neigh_gc_thresh2, 0, kIntMax>(
+        "net.ipv4.neigh.default.gc_thresh2", kCount,
+        "Neighbours from which on those that nobody asked for are not remembered."),
+    number<&Settings::neigh_gc_thresh3, 1, kIntMax>("net.ipv4.neigh.default.gc_thresh3",
+                                                    "a whole number from 1 to 2147483647",
+                                                    "Upper bound of neighbours, of each IP version."),
+    number<&Settings::neigh_locktime, 0, kIntMax>("net.ipv4.neigh.default.locktime",
+                                                  "hundredths of a second from 0 to 2147483647",
+                                                  "How long the first of several answers from different hosts stands."),
+    number<&Settings::neigh_mcast_solicit, 1, 255>("net.ipv4.neigh.default.mcast_solicit",
+                                                   "a whole number from 1 to 255",
+                                                   "How often all hosts are asked for a neighbour that is not known."),
+    number<&Settings::neigh_retrans_time_ms, 1, kIntMax>("net.ipv4.neigh.default.retrans_time_ms",
+                                                         "a whole number of milliseconds from 1 to 2147483647",
+                                                         "Time between two questions for a neighbour."),
+    number<&Settings::neigh_ucast_solicit, 0, 255>("net.ipv4.neigh.default.ucast_solicit", kSmallCount,
+                                                   "How often a neighbour that was known is asked itself."),
+    number<&Settings::neigh_unres_qlen_bytes, 0, kIntMax>("net.ipv4.neigh.default.unres_qlen_bytes",
+                                                          "a whole number of bytes from 0 to 2147483647",
+                                                          "Packets that wait for a neighbour to be found."),
+    number<&Settings::route_min_pmtu, 68, 65535>("net.ipv4.route.min_pmtu", "a whole number of bytes from 68 to 65535",
+                                                 "No path is believed to carry less than this."),
+    number<&Settings::route_mtu_expires, 1, 2147483>(
+        "net.ipv4.route.mtu_expires", "a whole number of seconds from 1 to 2147483",
+        "How long a path's MTU that a router told is believed, for both IP versions."),
     flag<&Settings::tcp_abort_on_overflow>("net.ipv4.tcp_abort_on_overflow",
                                            "Whether a full accept queue answers with RST instead of silence."),
     number<&Settings::tcp_challenge_ack_limit, 0, kIntMax>("net.ipv4.tcp_challenge_ack_limit", kCount,
@@ -182,6 +245,14 @@ constexpr Setting kSettings[] = {
     flag<&Settings::tcp_timestamps>("net.ipv4.tcp_timestamps", "Timestamps (RFC 7323)."),
     flag<&Settings::tcp_window_scaling>("net.ipv4.tcp_window_scaling", "Window scaling (RFC 7323)."),
     buffer_sizes<&Settings::tcp_wmem>("net.ipv4.tcp_wmem", "Send buffer of a connection."),
+    number<&Settings::icmp6_ratelimit, 0, kIntMax>("net.ipv6.icmp.ratelimit",
+                                                   "a whole number of milliseconds from 0 (no limit) to 2147483647",
+                                                   "Shortest average time between ICMPv6 errors to one host."),
+    number<&Settings::ip6frag_high_thresh, 0, kIntMax>("net.ipv6.ip6frag_high_thresh",
+                                                       "a whole number of bytes from 0 to 2147483647",
+                                                       "Memory for IPv6 fragments that wait to become packets again."),
+    number<&Settings::ip6frag_time, 1, 2147483>("net.ipv6.ip6frag_time", "a whole number of seconds from 1 to 2147483",
+                                                "How long IPv6 fragments wait for the others of their packet."),
 };
 static_assert(std::ranges::is_sorted(kSettings, {}, [](const Setting& setting) { return setting.info.name; }));
 
@@ -204,7 +275,8 @@ std::string quoted(std::string_view text) {
 }
 
 std::string_view without_prefix(std::string_view name) noexcept {
-  for (const std::string_view prefix : {std::string_view("net.ipv4."), std::string_view("net.core.")}) {
+  for (const std::string_view prefix :
+       {std::string_view("net.ipv4."), std::string_view("net.core."), std::string_view("net.ipv6.")}) {
     if (name.starts_with(prefix)) return name.substr(prefix.size());
   }
   return name;

@@ -159,12 +159,7 @@ Instant Stack::Impl::next_deadline() const {
   return time_wait_ends_.empty() ? timers : std::min(timers, time_wait_ends_.front().at);
 }
 
-bool Stack::Impl::poll_transmit(Instant now, TxPacket& packet) {
-  packet.clear();
-  if (control_.take(packet)) {
-    env_.counters.add(is_v4(packet) ? Counter::Ip_OutRequests : Counter::Ip6_OutRequests);
-    return true;
-  }
+bool Stack::Impl::next_segment(Instant now, TxPacket& packet) {
   while (!transmit_ring_.empty()) {
     Socket& socket = transmit_ring_.front();
     transmit_ring_.pop_front();
@@ -193,6 +188,7 @@ std::optional<Event> Stack::Impl::poll_event() {
     event.user_data = listener.options.user_data;
     return event;
   }
+  if (auto event = datagrams_.poll_event()) return event;
   if (event_list_.empty()) return std::nullopt;
   Socket& socket = event_list_.front();
   event_list_.pop_front();

@@ -91,6 +91,41 @@ Result<void> Stack::set_user_data(ConnectionId connection, std::uint64_t user_da
   return {};
 }
 
+Result<void> Stack::add_route(const Route& route) { return impl_->interfaces_.add_route(route); }
+Result<void> Stack::remove_route(const Cidr& prefix, std::optional<IpAddress> gateway,
+                                 std::optional<InterfaceId> interface, std::optional<std::uint32_t> metric) {
+  return impl_->interfaces_.routes().remove(prefix, gateway, interface, metric);
+}
+
+Result<DatagramId> Stack::open(const DatagramOptions& options) { return impl_->open_datagram(options); }
+Result<void> Stack::connect(DatagramId socket, const Endpoint& remote) {
+  return impl_->connect_datagram(socket, remote);
+}
+Result<void> Stack::disconnect(DatagramId socket) { return impl_->disconnect_datagram(socket); }
+Result<void> Stack::send(Instant now, DatagramId socket, Slice bytes, const std::optional<Endpoint>& to) {
+  return impl_->send_datagram(now, socket, std::move(bytes), to);
+}
+Result<Datagram> Stack::receive(DatagramId socket) { return impl_->receive_datagram(socket); }
+Result<DatagramError> Stack::receive_error(DatagramId id) {
+  udp::Socket* socket = impl_->datagrams_.find(id);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  return socket->next_error();
+}
+Result<void> Stack::set_header(DatagramId id, const DatagramHeader& header) {
+  udp::Socket* socket = impl_->datagrams_.find(id);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  if (header.ttl == 0) return std::unexpected(Error::InvalidArgument);
+  socket->header = header;
+  return {};
+}
+Result<void> Stack::set_user_data(DatagramId id, std::uint64_t user_data) {
+  udp::Socket* socket = impl_->datagrams_.find(id);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  socket->user_data = user_data;
+  return {};
+}
+Result<void> Stack::close(DatagramId socket) { return impl_->close_datagram(socket); }
+
 void Stack::set_fast_open_cache(const FastOpenCacheEntry& entry) { impl_->env_.fast_open_cache.set(entry); }
 void Stack::clear_fast_open_cache() { impl_->env_.fast_open_cache.clear(); }
 
@@ -102,6 +137,16 @@ Result<ConnectionInfo> Stack::info(ConnectionId connection) const {
   const Socket* socket = impl_->find(connection);
   if (socket == nullptr) return std::unexpected(Error::StaleHandle);
   return socket->tcp.info();
+}
+Result<DatagramInfo> Stack::info(DatagramId id) const {
+  const udp::Socket* socket = impl_->datagrams_.find(id);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  return socket->info();
+}
+std::vector<DatagramId> Stack::datagram_sockets() const { return impl_->datagrams_.list(); }
+std::vector<Route> Stack::routes() const {
+  const auto all = impl_->interfaces_.routes().all();
+  return {all.begin(), all.end()};
 }
 const Settings& Stack::settings() const noexcept { return impl_->env_.settings; }
 const Counters& Stack::counters() const noexcept { return impl_->env_.counters; }

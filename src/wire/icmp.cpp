@@ -203,6 +203,8 @@ std::expected<IcmpView, DropReason> parse_icmp(const IpHeader& ip, ByteSpan mess
   const std::uint8_t* p = message.data();
   IcmpView view;
   view.kind = is_v4 ? kind_v4(p[0], p[1]) : kind_v6(p[0], p[1]);
+  view.type = p[0];
+  view.code = p[1];
   view.body_offset = kIcmpHeaderSize;
   view.body_size = static_cast<std::uint32_t>(message.size() - kIcmpHeaderSize);
   if (view.kind == IcmpKind::EchoRequest || view.kind == IcmpKind::EchoReply) {
@@ -222,13 +224,49 @@ std::size_t emit_echo(IcmpKind kind, const IpHeader& ip, std::uint16_t identifie
   return emit(ip, {type, 0}, static_cast<std::uint32_t>(identifier) << 16 | sequence, data, to);
 }
 
-std::size_t emit_icmp_error(IcmpKind kind, const IpHeader& ip, std::uint16_t mtu, ByteSpan offending,
+bool is_echo_request(bool v4, ByteSpan message) noexcept {
+  return message.size() >= kIcmpHeaderSize && message[0] == (v4 ? v4::kEchoRequest : v6::kEchoRequest) &&
+         message[1] == 0;
+}
+
+void emit_echo_header(const IpHeader& ip, std::uint16_t identifier, std::uint16_t sequence, ByteSpan data,
+                      std::uint8_t* to) noexcept {
+  to[0] = ip.source.is_v4() ? v4::kEchoRequest : v6::kEchoRequest;
+  to[1] = 0;
+  store_be16(to + 2, 0);
+  store_be16(to + 4, identifier);
+  store_be16(to + 6, sequence);
+  ChecksumAccumulator sum = start_sum(ip, kIcmpHeaderSize + data.size());
+  sum.add({to, kIcmpHeaderSize});
+  sum.add(data);
+  store_be16(to + 2, sum.checksum());
+}
+
+namespace {
+
+// The four bytes behind type, code and checksum.
+std::uint32_t rest_of_header(bool is_v4, IcmpKind kind, std::uint32_t detail) noexcept {
+  switch (kind) {
+    case IcmpKind::PacketTooBig:
+      return is_v4 ? detail & 0xffff : detail;
+    case IcmpKind::ParameterProblem:
+      return is_v4 ? detail << 24 : detail;
+    case IcmpKind::ProtocolUnreachable:
+      return is_v4 ? 0 : detail;
+    default:
+      return 0;
+  }
+}
+
+}  // namespace
+
+std::size_t emit_icmp_error(IcmpKind kind, const IpHeader& ip, std::uint32_t detail, ByteSpan offending,
                             std::uint8_t* to) noexcept {
   const bool is_v4 = ip.source.is_v4();
   const auto what = is_v4 ? error_v4(kind) : error_v6(kind);
   if (!what) return 0;
   const ByteSpan quote = offending.first(std::min(offending.size(), is_v4 ? kMaxQuoteV4 : kMaxQuoteV6));
-  return emit(ip, *what, kind == IcmpKind::PacketTooBig ? mtu : 0u, quote, to);
+  return emit(ip, *what, rest_of_header(is_v4, kind, detail), quote, to);
 }
 
 }  // namespace ff::wire

@@ -27,6 +27,7 @@ enum class IcmpKind : std::uint8_t {
 
 struct IcmpView {
   IcmpKind kind = IcmpKind::Other;
+  std::uint8_t type = 0, code = 0;
   std::uint16_t mtu = 0;  // PacketTooBig: the next hop's, cut to 65535; 0: an old router did not say (RFC 1191 §5)
   std::uint16_t identifier = 0;   // echo
   std::uint16_t sequence = 0;     // echo
@@ -42,13 +43,21 @@ std::expected<IcmpView, DropReason> parse_icmp(const IpHeader& ip, ByteSpan mess
 std::size_t emit_echo(IcmpKind kind, const IpHeader& ip, std::uint16_t identifier, std::uint16_t sequence,
                       ByteSpan data, std::uint8_t* to) noexcept;
 
+// Whether `message` begins as an echo request, header complete.
+bool is_echo_request(bool v4, ByteSpan message) noexcept;
+
+// Writes the eight bytes of an echo request's header, whose data stand elsewhere.
+void emit_echo_header(const IpHeader& ip, std::uint16_t identifier, std::uint16_t sequence, ByteSpan data,
+                      std::uint8_t* to) noexcept;
+
 // The largest message that emit_icmp_error() writes.
 inline constexpr std::size_t kMaxIcmpError = 1240;
 
 // Writes an error that `ip` will carry, checksum included. It quotes as much of `offending`, an IP packet, as fits a
-// packet of 576 bytes (RFC 1812 §4.3.2.3) or, for IPv6, 1280 (RFC 4443 §2.4 c). `mtu` counts for PacketTooBig only.
-// `to` has room for kMaxIcmpError bytes. Says the size; 0 when `kind` is no error.
-std::size_t emit_icmp_error(IcmpKind kind, const IpHeader& ip, std::uint16_t mtu, ByteSpan offending,
+// packet of 576 bytes (RFC 1812 §4.3.2.3) or, for IPv6, 1280 (RFC 4443 §2.4 c). `detail`: the MTU of PacketTooBig; of
+// ParameterProblem, and of IPv6's ProtocolUnreachable, which is one, where in the packet the trouble stands. `to` has
+// room for kMaxIcmpError bytes. Says the size; 0 when `kind` is no error.
+std::size_t emit_icmp_error(IcmpKind kind, const IpHeader& ip, std::uint32_t detail, ByteSpan offending,
                             std::uint8_t* to) noexcept;
 
 }  // namespace ff::wire

@@ -104,6 +104,11 @@ constexpr std::uint8_t kDestinationOptions = 60;
 // More than any honest packet has (RFC 8200 §4.1 lists seven), so that a packet full of them costs nothing.
 constexpr int kMaxExtensionHeaders = 8;
 
+bool is_extension_header(std::uint8_t next) noexcept {
+  return next == kHopByHop || next == kRouting || next == kFragment || next == kAuthentication ||
+         next == kDestinationOptions;
+}
+
 // RFC 8200 §4.2: an option that we do not know may be skipped only if its two highest bits are 0.
 bool options_may_be_skipped(ByteSpan options) noexcept {
   constexpr std::uint8_t kPad1 = 0;
@@ -123,9 +128,7 @@ bool options_may_be_skipped(ByteSpan options) noexcept {
 Fault skip_extension_headers(const std::uint8_t* packet, std::uint8_t next, std::size_t offset, std::size_t end,
                              Origin origin, IpView& view) noexcept {
   for (int count = 0;; ++count) {
-    const bool is_extension = next == kHopByHop || next == kRouting || next == kFragment || next == kAuthentication ||
-                              next == kDestinationOptions;
-    if (!is_extension) break;
+    if (!is_extension_header(next)) break;
     if (count == kMaxExtensionHeaders || end - offset < 8) return DropReason::IpExtensionHeader;
     const std::uint8_t* p = packet + offset;
     std::size_t size = 8 + std::size_t{p[1]} * 8;
@@ -226,6 +229,17 @@ std::expected<IpView, DropReason> parse_ip(ByteSpan packet, bool trust_length_fi
 }
 
 std::expected<IpView, DropReason> parse_quoted_ip(ByteSpan packet) noexcept { return parse(packet, Origin::Quote); }
+
+std::uint32_t next_header_field(ByteSpan packet) noexcept {
+  std::uint32_t field = 6;
+  std::uint32_t offset = kIpv6HeaderSize;
+  while (is_extension_header(packet[field]) && offset + 8 <= packet.size()) {
+    const std::uint32_t size = packet[field] == kFragment ? 8u : 8u + packet[offset + 1] * 8u;
+    field = offset;
+    offset += size;
+  }
+  return field;
+}
 
 std::size_t emit_ip(const IpHeader& header, std::size_t payload_size, std::uint8_t* to) noexcept {
   assert(header.source.is_v4() == header.destination.is_v4());

@@ -50,6 +50,9 @@ std::expected<IpView, DropReason> parse_ip(ByteSpan packet, bool trust_length_fi
 // A datagram that an ICMP error quotes: only as much as is there is checked, no checksum and no total length.
 std::expected<IpView, DropReason> parse_quoted_ip(ByteSpan packet) noexcept;
 
+// Where an IPv6 packet that parse_ip() has found good says what its payload is: the offset of that next-header field.
+std::uint32_t next_header_field(ByteSpan packet) noexcept;
+
 // Writes a header (20 or 40 bytes, by the family of the addresses) for `payload_size` bytes, checksum included; says
 // its size.
 std::size_t emit_ip(const IpHeader& header, std::size_t payload_size, std::uint8_t* to) noexcept;

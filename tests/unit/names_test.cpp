@@ -11,11 +11,12 @@
 namespace ff {
 namespace {
 
-constexpr Error kErrors[] = {Error::WouldBlock,      Error::InvalidArgument,     Error::StaleHandle,
-                             Error::AddressInUse,    Error::AddressNotAvailable, Error::NetworkUnreachable,
-                             Error::HostUnreachable, Error::ConnectionRefused,   Error::ConnectionReset,
-                             Error::BrokenPipe,      Error::NotConnected,        Error::TimedOut,
-                             Error::NoBufferSpace,   Error::PermissionDenied,    Error::ProtocolError};
+constexpr Error kErrors[] = {
+    Error::WouldBlock,          Error::InvalidArgument,    Error::StaleHandle,     Error::AddressInUse,
+    Error::AddressNotAvailable, Error::NetworkUnreachable, Error::HostUnreachable, Error::ConnectionRefused,
+    Error::ConnectionReset,     Error::BrokenPipe,         Error::NotConnected,    Error::TimedOut,
+    Error::NoBufferSpace,       Error::PermissionDenied,   Error::ProtocolError,   Error::MessageTooLong,
+    Error::DestinationRequired, Error::AlreadyExists,      Error::NotFound};
 
 TEST(Error, EachHasAnErrnoAndATextOfItsOwn) {
   std::set<int> numbers;

@@ -1,0 +1,91 @@
+// Datagram sockets: UDP, and ICMP echo as Linux's "ping sockets" have it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "firstflight/address.hpp"
+#include "firstflight/bytes.hpp"
+#include "firstflight/error.hpp"
+#include "firstflight/network.hpp"
+
+namespace ff {
+
+struct DatagramId {
+  std::uint32_t index = 0;
+  std::uint32_t generation = 0;  // 0: no socket
+  friend bool operator==(DatagramId, DatagramId) noexcept = default;
+};
+
+enum class DatagramProtocol : std::uint8_t {
+  Udp,
+  // socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP): what is sent and received is an ICMP message from its type on. Only echo
+  // requests can be sent and only replies come. The port is the identifier; the stack fills it in, and the checksum.
+  Echo,
+};
+
+// What may be done about datagrams that are larger than the path carries; the names of IP_MTU_DISCOVER.
+enum class PathMtuDiscovery : std::uint8_t {
+  Want,  // small ones are not to be fragmented by routers, large ones are fragmented here
+  Dont,  // all may be fragmented, here and by routers (IPv4)
+  Do,    // none may: MessageTooLong
+};
+
+// What the IP headers of a socket's datagrams say.
+struct DatagramHeader {
+  std::optional<std::uint8_t> ttl{};  // nothing: ip_default_ttl, or 1 to a group
+  std::uint8_t traffic_class = 0;     // IP_TOS: DSCP and ECN
+  PathMtuDiscovery path_mtu_discovery = PathMtuDiscovery::Want;
+};
+
+struct DatagramOptions {
+  DatagramProtocol protocol = DatagramProtocol::Udp;
+  // Address "any": every address of that family; :: takes IPv4 too unless ipv6_only. Port 0: an ephemeral one.
+  Endpoint local{};
+  bool ipv6_only = false;
+  // SO_REUSEPORT: several sockets that all say so share an address and port; senders are spread over them.
+  bool reuse_port = false;
+  // IP_RECVERR: every ICMP error about what was sent is kept for receive_error().
+  bool receive_errors = false;
+  // SO_RCVBUF and SO_SNDBUF: doubled, as Linux does to make room for its own bookkeeping; nothing: rmem_default and
+  // wmem_default as they are.
+  std::optional<std::uint32_t> receive_buffer{};
+  std::optional<std::uint32_t> send_buffer{};
+  DatagramHeader header{};
+  std::uint64_t user_data = 0;  // comes back in events
+};
+
+// One that was received.
+struct Datagram {
+  Endpoint source;
+  IpAddress destination;  // which of our addresses it came to
+  InterfaceId interface = 0;
+  std::uint8_t ttl = 0;
+  std::uint8_t traffic_class = 0;
+  Slice bytes;  // may be empty: datagrams of no bytes exist
+};
+
+// What the network said about a datagram that was sent: struct sock_extended_err.
+struct DatagramError {
+  Error error = Error::HostUnreachable;
+  std::uint8_t type = 0, code = 0;  // of the ICMP message; 0, 0 when we found it out ourselves
+  std::uint32_t mtu = 0;            // with MessageTooLong
+  std::optional<IpAddress> from;    // who says so; nothing: we do
+  Endpoint destination;             // where the datagram was to go
+  Slice bytes;                      // what is quoted of it, headers not included
+};
+
+// What there is to know of a datagram socket.
+struct DatagramInfo {
+  DatagramProtocol protocol = DatagramProtocol::Udp;
+  Endpoint local;
+  std::optional<Endpoint> remote;    // when connected
+  std::uint32_t receive_queue = 0;   // bytes of memory that wait to be read, overhead included
+  std::uint32_t receive_buffer = 0;  // their bound
+  std::uint32_t send_queue = 0;
+  std::uint32_t send_buffer = 0;
+  std::uint64_t drops = 0;  // datagrams for which there was no room
+  std::uint64_t user_data = 0;
+};
+
+}  // namespace ff

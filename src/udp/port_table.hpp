@@ -1,0 +1,64 @@
+// Which datagram socket an address and port belong to. UDP has one table and ICMP echo another, whose ports are
+// identifiers; TCP's ports are a space of their own.
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/siphash.hpp"
+#include "firstflight/address.hpp"
+
+namespace ff::udp {
+
+struct Binding {
+  Endpoint local;
+  bool ipv6_only = false;
+  bool reuse_port = false;
+};
+
+class PortTable {
+ public:
+  // A server may connect to whoever writes to it: peers then choose the keys, and must not choose collisions.
+  explicit PortTable(const SipHashKey& key) : connected_(0, Hash{key}), bound_(0, Hash{key}) {}
+
+  // Somebody has this address and port, or a wildcard stands against a specific address, and does not share.
+  [[nodiscard]] bool conflicts(const Binding& binding) const;
+  // Nobody has this port with any address.
+  [[nodiscard]] bool is_free(std::uint16_t port) const noexcept { return !ports_.contains(port); }
+
+  void bind(const Binding& binding, std::uint32_t socket);
+  void unbind(const Binding& binding, std::uint32_t socket) noexcept;
+
+  // From now on only datagrams of this four-tuple go to `socket`, which was bound by `binding`. False: another socket
+  // has it.
+  bool connect(const Binding& binding, std::uint32_t socket, const FourTuple& tuple);
+  void disconnect(const Binding& binding, std::uint32_t socket, const FourTuple& tuple);
+
+  // The socket of a datagram from tuple.remote to tuple.local: the connected one, or the one with the most specific
+  // address; among several that share it the one that the four-tuple falls to.
+  [[nodiscard]] std::optional<std::uint32_t> find(const FourTuple& tuple) const noexcept;
+
+ private:
+  struct Hash {
+    using is_avalanching = void;
+    SipHashKey key;
+    std::size_t operator()(const Endpoint& endpoint) const noexcept;
+    std::size_t operator()(const FourTuple& tuple) const noexcept;
+  };
+  struct Holder {
+    Binding binding;
+    std::uint32_t socket;
+  };
+  using Group = std::vector<std::uint32_t>;
+  [[nodiscard]] const Group* group_at(const IpAddress& address, std::uint16_t port) const noexcept;
+  void join_group(const Binding& binding, std::uint32_t socket);
+  void leave_group(const Binding& binding, std::uint32_t socket) noexcept;
+
+  boost::unordered_flat_map<FourTuple, std::uint32_t, Hash> connected_;
+  boost::unordered_flat_map<Endpoint, Group, Hash> bound_;  // those that are not connected
+  boost::unordered_flat_map<std::uint16_t, std::vector<Holder>> ports_;
+};
+
+}  // namespace ff::udp
