@@ -53,6 +53,15 @@ std::string to_text(std::optional<Error> error) {
   return error ? std::string(errno_name(*error)) : std::string("no error");
 }
 
+Connected connected(Lab& lab, ConnectOptions options) {
+  Connected both;
+  both.listener = lab.server.listen({.backlog = 16});
+  both.client = lab.client.connect(std::move(options));
+  lab.run(4 * kDelay);
+  both.server = lab.server.accept(both.listener);
+  return both;
+}
+
 Lab::Lab(const Scenario& scenario, const Wishes& wishes)
     : world({.seed = wishes.seed, .start = kStart}),
       client(*this, 0, "client"),

@@ -120,6 +120,9 @@ class Host {
   Socket accept(Listener listener);
   std::optional<Socket> try_accept(Listener listener);
 
+  // An application that reacts by itself; what it is told is told to sockets too.
+  void on_event(std::function<void(const Event&)> application) { application_ = std::move(application); }
+
   // ---- the machine -----
   void restart();  // power off and on: it has forgotten everything
   [[nodiscard]] const IpAddress& address() const { return address_; }
@@ -149,6 +152,7 @@ class Host {
   sim::Attachment attachment_;
   std::vector<std::pair<std::string, std::string>> wishes_;  // of the user, for this host
   std::map<std::pair<std::uint32_t, std::uint32_t>, Ending> endings_;
+  std::function<void(const Event&)> application_;
 };
 
 class Lab {
@@ -237,6 +241,13 @@ class Lab {
   std::uint16_t narrow_mtu_ = 0;
   bool narrow_says_so_ = false;
 };
+
+// An established connection with both of its ends, the listener on the server.
+struct Connected {
+  Listener listener;
+  Socket client, server;
+};
+Connected connected(Lab& lab, ConnectOptions options = {});
 
 // For the narrator: "ETIMEDOUT (timed out)", "no error".
 std::string to_text(std::optional<Error> error);

@@ -197,12 +197,15 @@ void Host::take_wishes(const Wishes& wishes) {
 }
 
 void Host::handle(const Event& event) {
-  if (event.connection.generation == 0) return;
-  Ending& ending = endings_[{event.connection.index, event.connection.generation}];
-  ending.events |= event.bits;
-  if ((event.bits & event_bits::kClosed) == 0) return;
-  ending.closed_at = lab_.elapsed();
-  if (const auto info = lab_.world.inspect(id_).info(event.connection)) ending.error = info->error;
+  if (event.connection.generation != 0) {
+    Ending& ending = endings_[{event.connection.index, event.connection.generation}];
+    ending.events |= event.bits;
+    if ((event.bits & event_bits::kClosed) != 0) {
+      ending.closed_at = lab_.elapsed();
+      if (const auto info = lab_.world.inspect(id_).info(event.connection)) ending.error = info->error;
+    }
+  }
+  if (application_) application_(event);
 }
 
 }  // namespace ff::lab
