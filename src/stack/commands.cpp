@@ -21,6 +21,7 @@ Stack::Impl::Impl(StackConfig config)
       port_key_(key_for(config_.seed, "ephemeral ports")),
       default_fast_open_key_{key_for(config_.seed, "Fast Open cookies").bytes},
       demux_(forms_, key_for(config_.seed, "demultiplexer")),
+      time_waits_(key_for(config_.seed, "TIME_WAIT")),
       control_(env_.counters),
       datagrams_(env_.settings, env_.counters, config_.seed),
       icmp_limiter_(env_.settings, env_.counters, key_for(config_.seed, "ICMP limits"),
@@ -142,7 +143,7 @@ Result<ConnectionId> Stack::Impl::connect(Instant now, const ConnectOptions& opt
   }
   if (options.local && options.local->port != 0) {
     tuple.local.port = options.local->port;
-    if (demux_.find(tuple)) return std::unexpected(Error::AddressInUse);
+    if (in_use(tuple)) return std::unexpected(Error::AddressInUse);
   } else {
     const auto port = ephemeral_port(tuple.local.address, remote);
     if (!port) return std::unexpected(port.error());
@@ -176,7 +177,7 @@ Result<std::uint16_t> Stack::Impl::ephemeral_port(const IpAddress& local, const 
   const auto start = static_cast<std::uint32_t>(tuple_hash(port_key_, tuple));
   for (std::uint32_t i = 0; i < count; ++i) {
     tuple.local.port = static_cast<std::uint16_t>(range.first + (start + port_turn_ + i) % count);
-    if (demux_.find(tuple) || port_taken_by_listener(tuple.local)) continue;
+    if (in_use(tuple) || port_taken_by_listener(tuple.local)) continue;
     port_turn_ += i + 1;
     return tuple.local.port;
   }

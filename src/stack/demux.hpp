@@ -1,4 +1,5 @@
-// From a four-tuple to the one of three forms that it is in: request, connection or TIME_WAIT entry.
+// From a four-tuple to the connection or request that it belongs to. The third form, TIME_WAIT entries, has a table of
+// its own (time_waits.hpp).
 //
 // The table holds eight bytes for each: part of a keyed hash, so that growing it touches nothing else, and where to
 // find the rest.
@@ -14,11 +15,10 @@
 #include "stack/socket.hpp"
 #include "stack/tuple_hash.hpp"
 #include "tcp/request.hpp"
-#include "tcp/time_wait.hpp"
 
 namespace ff {
 
-enum class Form : std::uint8_t { Connection, Request, TimeWait };
+enum class Form : std::uint8_t { Connection, Request };
 
 struct FormRef {
   Form form;
@@ -28,17 +28,9 @@ struct FormRef {
 struct Forms {
   Pool<Socket> connections;
   Pool<tcp::Request> requests;
-  Pool<tcp::TimeWait> time_waits;
 
   [[nodiscard]] const FourTuple& tuple_of(FormRef ref) const noexcept {
-    switch (ref.form) {
-      case Form::Connection:
-        return connections[ref.index].tcp.tuple();
-      case Form::Request:
-        return requests[ref.index].tuple();
-      default:
-        return time_waits[ref.index].tuple();
-    }
+    return ref.form == Form::Connection ? connections[ref.index].tcp.tuple() : requests[ref.index].tuple();
   }
 };
 

@@ -20,6 +20,7 @@
 #include "stack/demux.hpp"
 #include "stack/listener.hpp"
 #include "stack/socket.hpp"
+#include "stack/time_waits.hpp"
 #include "tcp/connection.hpp"
 #include "tcp/environment.hpp"
 #include "udp/sockets.hpp"
@@ -164,8 +165,6 @@ class Stack::Impl {
   void become_time_wait(Socket& socket, Instant now);
   void time_wait_arrives(Instant now, InterfaceId interface, std::uint32_t index, const FourTuple& tuple,
                          tcp::Segment& segment);
-  void queue_end(const tcp::TimeWait& entry);
-  void remove_time_wait(std::uint32_t index) noexcept;
   void expire_time_waits(Instant now);
   void handshake_over(Socket& socket, Instant now) noexcept;
   void destroy(Socket& socket) noexcept;
@@ -175,15 +174,13 @@ class Stack::Impl {
   [[nodiscard]] Seq initial_sequence_number(Instant now, const FourTuple& tuple) const noexcept;
   [[nodiscard]] std::uint32_t timestamp_offset(const FourTuple& tuple) const noexcept;
   [[nodiscard]] Result<std::uint16_t> ephemeral_port(const IpAddress& local, const Endpoint& remote);
+  [[nodiscard]] bool in_use(const FourTuple& tuple) const noexcept {
+    return demux_.find(tuple).has_value() || time_waits_.find(tuple).has_value();
+  }
   [[nodiscard]] bool port_taken_by_listener(const Endpoint& local) noexcept;
 
   struct EndpointHash {
     std::size_t operator()(const Endpoint& endpoint) const noexcept;
-  };
-  struct TimeWaitEnd {
-    std::uint32_t index = 0;
-    std::uint32_t generation = 0;
-    Instant at{};
   };
 
   StackConfig config_;
@@ -192,6 +189,7 @@ class Stack::Impl {
   FastOpenKey default_fast_open_key_;
   ip::Interfaces interfaces_;
   Demux demux_;
+  TimeWaits time_waits_;
   TimerWheel wheel_;
   boost::unordered_flat_map<Endpoint, std::uint32_t, EndpointHash> listening_;
   SocketList<&Socket::transmit_hook> transmit_ring_;
@@ -199,7 +197,6 @@ class Stack::Impl {
   boost::intrusive::list<Listener, boost::intrusive::member_hook<Listener, ListHook, &Listener::event_hook>,
                          boost::intrusive::constant_time_size<false>>
       listener_events_;
-  Ring<TimeWaitEnd> time_wait_ends_;  // all last equally long: the first to come is the first to go
   ControlQueue control_;
   udp::Sockets datagrams_;
   bool datagrams_turn_ = false;  // where both could send: not a connection's

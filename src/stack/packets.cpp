@@ -91,12 +91,10 @@ void Stack::Impl::deliver(Instant now, InterfaceId interface, const FourTuple& t
       case Form::Request:
         env_.counters.add(Counter::Tcp_InSegs, segment.count);
         return request_arrives(now, forms_.requests[found->index], segment);
-      case Form::TimeWait:
-        env_.counters.add(Counter::Tcp_InSegs, segment.count);
-        return time_wait_arrives(now, interface, found->index, tuple, segment);
     }
   }
   env_.counters.add(Counter::Tcp_InSegs, segment.count);
+  if (const auto entry = time_waits_.find(tuple)) return time_wait_arrives(now, interface, *entry, tuple, segment);
   if (Listener* listener = find_listener(tuple.local))
     return listener_arrives(now, interface, tuple, *listener, segment);
   refuse(interface, tuple, segment);

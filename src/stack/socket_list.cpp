@@ -15,6 +15,13 @@ std::uint64_t id_of(Kind kind, std::uint32_t index, std::uint32_t generation) no
   return std::uint64_t{kind} << 60 | std::uint64_t{generation & 0x0fffffff} << 32 | index;
 }
 
+template <typename T>
+std::uint32_t generation_of(const Pool<T>& pool, std::uint32_t index) noexcept {
+  return pool.generation(index);
+}
+// Nobody holds a handle of an entry in TIME_WAIT, and none has a generation.
+std::uint32_t generation_of(const TimeWaits&, std::uint32_t) noexcept { return 0; }
+
 void set_timer(SocketInfo& socket, SocketTimer timer, Instant due, Instant now) noexcept {
   socket.timer = timer;
   socket.timer_left = std::max(due - now, Duration::zero());
@@ -40,11 +47,11 @@ SocketInfo describe(const tcp::Request& request, Instant now) {
   return socket;
 }
 
-SocketInfo describe(const tcp::TimeWait& entry, Instant now) {
+SocketInfo describe(const TimeWaits::View& entry, Instant now) {
   SocketInfo socket;
   socket.state = TcpState::TimeWait;
-  socket.tuple = entry.tuple();
-  set_timer(socket, SocketTimer::TimeWait, entry.ends_at(), now);
+  socket.tuple = entry.tuple;
+  set_timer(socket, SocketTimer::TimeWait, entry.ends_at, now);
   return socket;
 }
 
@@ -81,9 +88,9 @@ std::vector<SocketInfo> Stack::sockets(Instant now, SocketCursor& cursor, std::s
       }
       const std::uint32_t index = cursor.index_++;
       --looks_left;
-      if (const auto* object = pool.at(index)) {
+      if (const auto object = pool.at(index)) {
         if (auto socket = describe_one(*object)) {
-          socket->id = id_of(kind, index, pool.generation(index));
+          socket->id = id_of(kind, index, generation_of(pool, index));
           found.push_back(*std::move(socket));
         }
       }
@@ -103,7 +110,7 @@ std::vector<SocketInfo> Stack::sockets(Instant now, SocketCursor& cursor, std::s
     const bool shown = socket.in_demux && wanted(socket.tcp.state());
     return shown ? std::optional(describe(socket.tcp, impl.env_, now)) : std::nullopt;
   });
-  scan(impl.forms_.time_waits, kTimeWaits, [&](const tcp::TimeWait& entry) {
+  scan(impl.time_waits_, kTimeWaits, [&](const TimeWaits::View& entry) {
     return wanted(TcpState::TimeWait) ? std::optional(describe(entry, now)) : std::nullopt;
   });
   return found;

@@ -69,44 +69,36 @@ void Stack::Impl::destroy(Socket& socket) noexcept {
 void Stack::Impl::become_time_wait(Socket& socket, Instant now) {
   const FourTuple tuple = socket.tcp.tuple();
   leave_demux(socket);
+  const tcp::TimeWait entry(socket.tcp);
   // The peer's FIN is acknowledged also where there is no room for an entry.
   if (socket.tcp.ack_due()) {
     if (TxPacket* packet = control_.add()) {
-      tcp::TimeWait last(0);
-      last.begin(socket.tcp, now);
-      last.emit_ack(now, socket.tcp.path(), timestamp_offset(tuple), *packet);
+      entry.emit_ack(now, tuple, socket.tcp.path(), timestamp_offset(tuple), *packet);
       env_.counters.add(Counter::Tcp_OutSegs);
     }
   }
-  if (forms_.time_waits.size() >= env_.settings.tcp_max_tw_buckets) {
+  if (time_waits_.size() >= env_.settings.tcp_max_tw_buckets) {
     env_.counters.add(Counter::TcpExt_TCPTimeWaitOverflow);
     return;
   }
   env_.counters.add(Counter::TcpExt_TW);
-  tcp::TimeWait& entry = forms_.time_waits.create();
-  entry.begin(socket.tcp, now);
-  queue_end(entry);
-  demux_.insert(tuple, {Form::TimeWait, entry.index()});
+  time_waits_.add(tuple, entry, now + tcp::kTimeWaitLength);
 }
 
 void Stack::Impl::time_wait_arrives(Instant now, InterfaceId interface, std::uint32_t index, const FourTuple& tuple,
                                     tcp::Segment& segment) {
-  tcp::TimeWait& entry = forms_.time_waits[index];
+  tcp::TimeWait& entry = time_waits_[index];
   switch (entry.arrives(env_, segment)) {
     case tcp::TimeWait::Outcome::Ignore:
       return;
     case tcp::TimeWait::Outcome::Remove:
-      return remove_time_wait(index);
+      return time_waits_.remove(index);
     case tcp::TimeWait::Outcome::SendAckRestart:
-      // Not for each of a flood of segments: the queue of ends would grow with it.
-      if (entry.ends_at() - now < tcp::kTimeWaitLength - std::chrono::seconds(1)) {
-        entry.restart(now);
-        queue_end(entry);
-      }
+      time_waits_.restart(index, now + tcp::kTimeWaitLength);
       [[fallthrough]];
     case tcp::TimeWait::Outcome::SendAck:
       if (TxPacket* packet = control_.add()) {
-        entry.emit_ack(now, path_of(interface), timestamp_offset(tuple), *packet);
+        entry.emit_ack(now, tuple, path_of(interface), timestamp_offset(tuple), *packet);
         env_.counters.add(Counter::Tcp_OutSegs);
       }
       return;
@@ -115,29 +107,14 @@ void Stack::Impl::time_wait_arrives(Instant now, InterfaceId interface, std::uin
       const Seq iss = entry.next_iss();
       Listener* listener = find_listener(tuple.local);
       if (listener == nullptr) return;
-      remove_time_wait(index);
+      time_waits_.remove(index);
       return listener_arrives(now, interface, tuple, *listener, segment, iss);
     }
   }
 }
 
-void Stack::Impl::queue_end(const tcp::TimeWait& entry) {
-  time_wait_ends_.push_back({entry.index(), forms_.time_waits.generation(entry.index()), entry.ends_at()});
-}
-
-void Stack::Impl::remove_time_wait(std::uint32_t index) noexcept {
-  demux_.erase(forms_.time_waits[index].tuple());
-  forms_.time_waits.destroy(index);
-}
-
 void Stack::Impl::expire_time_waits(Instant now) {
-  while (!time_wait_ends_.empty() && time_wait_ends_.front().at <= now) {
-    const TimeWaitEnd first = time_wait_ends_.front();
-    time_wait_ends_.pop_front();
-    const tcp::TimeWait* entry = forms_.time_waits.find(first.index, first.generation);
-    // One that was restarted stands in the queue once more, further back.
-    if (entry != nullptr && entry->ends_at() <= now) remove_time_wait(first.index);
-  }
+  while (time_waits_.next_end() <= now) time_waits_.remove(*time_waits_.first());
 }
 
 void Stack::Impl::handle_deadline(Instant now) {
@@ -154,10 +131,7 @@ void Stack::Impl::handle_deadline(Instant now) {
   expire_time_waits(now);
 }
 
-Instant Stack::Impl::next_deadline() const {
-  const Instant timers = wheel_.next_deadline();
-  return time_wait_ends_.empty() ? timers : std::min(timers, time_wait_ends_.front().at);
-}
+Instant Stack::Impl::next_deadline() const { return std::min(wheel_.next_deadline(), time_waits_.next_end()); }
 
 bool Stack::Impl::next_segment(Instant now, TxPacket& packet) {
   while (!transmit_ring_.empty()) {
@@ -213,7 +187,7 @@ std::string Stack::Impl::check() const {
       wrong = socket.tcp.tuple().to_string() + ": the wheel does not know of its deadline";
   });
   if (!wrong.empty()) return wrong;
-  if (in_demux + forms.requests.size() + forms.time_waits.size() != demux_.size())
+  if (in_demux + forms.requests.size() != demux_.size())
     return "the demultiplexer holds a different number of four-tuples than there are";
   return "";
 }

@@ -156,7 +156,7 @@ FastOpenCookie Stack::fast_open_cookie(const IpAddress& client, const IpAddress&
   return tcp::make_cookie(impl_->fast_open_keys().primary, client, server);
 }
 Stack::Population Stack::population() const noexcept {
-  return {impl_->forms_.connections.size(), impl_->forms_.requests.size(), impl_->forms_.time_waits.size(),
+  return {impl_->forms_.connections.size(), impl_->forms_.requests.size(), impl_->time_waits_.size(),
           impl_->listeners_.size()};
 }
 std::string Stack::check() const { return impl_->check(); }

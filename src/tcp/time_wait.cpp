@@ -4,15 +4,12 @@ namespace ff::tcp {
 
 using wire::TcpFlags;
 
-void TimeWait::begin(const Connection& connection, Instant now) noexcept {
-  tuple_ = connection.tuple();
-  snd_nxt_ = connection.snd_nxt();
-  rcv_nxt_ = connection.receive_half().nxt();
-  ts_recent_ = connection.ts_recent();
-  timestamps_ = connection.timestamps();
-  window_ = connection.last_window();
-  restart(now);
-}
+TimeWait::TimeWait(const Connection& connection) noexcept
+    : snd_nxt_(connection.snd_nxt()),
+      rcv_nxt_(connection.receive_half().nxt()),
+      ts_recent_(connection.ts_recent()),
+      window_(connection.last_window()),
+      timestamps_(connection.timestamps()) {}
 
 // RFC 9293 §3.10.7.4 for TIME-WAIT, RFC 6191 and RFC 1337, in the order of Linux's tcp_timewait_state_process.
 TimeWait::Outcome TimeWait::arrives(Environment& env, const Segment& segment) noexcept {
@@ -37,14 +34,15 @@ TimeWait::Outcome TimeWait::arrives(Environment& env, const Segment& segment) no
   return paws_rejects || segment.flags.ack() ? Outcome::SendAckRestart : Outcome::SendAck;
 }
 
-void TimeWait::emit_ack(Instant now, const Path& path, std::uint32_t ts_offset, TxPacket& packet) const noexcept {
+void TimeWait::emit_ack(Instant now, const FourTuple& tuple, const Path& path, std::uint32_t ts_offset,
+                        TxPacket& packet) const noexcept {
   SegmentToSend segment;
   segment.seq = snd_nxt_;
   segment.ack = rcv_nxt_;
   segment.flags.bits = TcpFlags::kAck;
   segment.window = window_;
   if (timestamps_) segment.options.timestamps = wire::Timestamps{timestamp_at(now, ts_offset), ts_recent_};
-  emit(tuple_, path.delivery, segment, UINT32_MAX, packet);
+  emit(tuple, path.delivery, segment, UINT32_MAX, packet);
 }
 
 }  // namespace ff::tcp

@@ -1,5 +1,5 @@
 // What remains of a connection in TIME_WAIT (RFC 9293 §3.6.1): enough to repeat the last ACK, and to know old segments
-// from a new SYN.
+// from a new SYN. Whose it is and when it ends is kept by src/stack/time_waits.hpp.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +12,8 @@ inline constexpr Duration kTimeWaitLength = std::chrono::seconds(60);  // Linux'
 
 class TimeWait {
  public:
-  explicit TimeWait(std::uint32_t index) noexcept : index_(index) {}
-  [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
-  void begin(const Connection& connection, Instant now) noexcept;
+  TimeWait() = default;
+  explicit TimeWait(const Connection& connection) noexcept;
 
   enum class Outcome : std::uint8_t {
     Ignore,
@@ -25,27 +24,20 @@ class TimeWait {
   };
   Outcome arrives(Environment& env, const Segment& segment) noexcept;
 
-  void emit_ack(Instant now, const Path& path, std::uint32_t ts_offset, TxPacket& packet) const noexcept;
+  void emit_ack(Instant now, const FourTuple& tuple, const Path& path, std::uint32_t ts_offset,
+                TxPacket& packet) const noexcept;
   // RFC 6191 §2, as Linux: an initial sequence number beyond those of the connection before.
   [[nodiscard]] Seq next_iss() const noexcept {
     const Seq iss = snd_nxt_ + (65535u + 2u);
     return iss.raw() == 0 ? iss + 1u : iss;
   }
-  [[nodiscard]] const FourTuple& tuple() const noexcept { return tuple_; }
-  [[nodiscard]] Instant ends_at() const noexcept { return ends_at_; }
-  void restart(Instant now) noexcept { ends_at_ = now + kTimeWaitLength; }
 
  private:
-  FourTuple tuple_;
-  std::uint32_t index_;
-  Instant ends_at_{};
   Seq snd_nxt_;
   Seq rcv_nxt_;
   Timestamp ts_recent_;
   WireWindow window_;
   bool timestamps_ = false;
 };
-
-static_assert(sizeof(TimeWait) <= 64, "a TIME_WAIT entry costs at most 64 bytes");
 
 }  // namespace ff::tcp
