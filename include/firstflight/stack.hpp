@@ -203,6 +203,8 @@ class Stack {
   // In the order in which they are tried.
   [[nodiscard]] std::vector<Route> routes() const;
   [[nodiscard]] std::vector<Neighbour> neighbours() const;
+  // Bytes held for packets of which fragments are missing.
+  [[nodiscard]] std::size_t fragment_memory() const noexcept;
   [[nodiscard]] const Settings& settings() const noexcept;
   [[nodiscard]] const Counters& counters() const noexcept;
   [[nodiscard]] std::vector<FastOpenCacheEntry> fast_open_cache() const;

@@ -29,6 +29,7 @@ std::string_view name_of(wire::IcmpKind kind) {
     case wire::IcmpKind::PacketTooBig:
       return "packet too big";
     case wire::IcmpKind::TimeExceeded:
+    case wire::IcmpKind::ReassemblyTimeExceeded:
       return "time exceeded";
     case wire::IcmpKind::ParameterProblem:
       return "parameter problem";

@@ -27,6 +27,8 @@ Stack::Impl::Impl(StackConfig config)
       icmp_limiter_(env_.settings, env_.counters, key_for(config_.seed, "ICMP limits"),
                     Random(derive_secret(config_.seed.bytes, "ICMP credit"))),
       fragment_ids_(key_for(config_.seed, "fragments"), Random(derive_secret(config_.seed.bytes, "IPv6 fragments"))),
+      fragments_v4_(true, env_.settings, env_.counters, key_for(config_.seed, "IPv4 reassembly")),
+      fragments_v6_(false, env_.settings, env_.counters, key_for(config_.seed, "IPv6 reassembly")),
       path_mtu_(env_.settings, key_for(config_.seed, "path MTUs")) {
   env_.settings = config_.settings;
   env_.timestamp_key = key_for(config_.seed, "timestamp offsets");

@@ -2,7 +2,8 @@
 //
 // packets.cpp: what comes in, down to the form that it is for. listening.cpp: listeners, SYNs and requests.
 // sockets.cpp: the life of connections and TIME_WAIT entries. commands.cpp: the application's calls. datagrams.cpp: UDP
-// and echo sockets. icmp.cpp: ICMP both ways. output.cpp: the way out. stack.cpp: Stack itself.
+// and echo sockets. icmp.cpp: ICMP both ways. fragments.cpp: fragments that come in. output.cpp: the way out.
+// stack.cpp: Stack itself.
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -17,6 +18,7 @@
 #include "ip/icmp_limiter.hpp"
 #include "ip/interfaces.hpp"
 #include "ip/path_mtu.hpp"
+#include "ip/reassembler.hpp"
 #include "stack/demux.hpp"
 #include "stack/listener.hpp"
 #include "stack/socket.hpp"
@@ -104,8 +106,14 @@ class Stack::Impl {
   void tcp_arrives(Instant now, InterfaceId interface, const wire::IpHeader& ip, const RxPacket& packet,
                    std::uint32_t offset, std::uint32_t size);
   void deliver(Instant now, InterfaceId interface, const FourTuple& tuple, tcp::Segment& segment);
+  // `ip` is a whole packet's header, found good.
+  void deliver_ip(Instant now, InterfaceId interface, const RxPacket& packet, const wire::IpView& ip);
   void refuse_protocol(Instant now, InterfaceId interface, const RxPacket& packet, const wire::IpView& ip);
   void refuse(InterfaceId interface, const FourTuple& tuple, const tcp::Segment& segment);
+
+  // ---- fragments.cpp ----
+  void fragment_arrives(Instant now, InterfaceId interface, const RxPacket& packet);
+  void expire_fragments(Instant now);
 
   // ---- icmp.cpp ----
   void icmp_arrives(Instant now, InterfaceId interface, const wire::IpHeader& ip, const RxPacket& packet,
@@ -203,6 +211,7 @@ class Stack::Impl {
   ip::IcmpLimiter icmp_limiter_;
   ip::FragmentIds fragment_ids_;
   ip::Fragmenter fragmenter_;
+  ip::Reassembler fragments_v4_, fragments_v6_;
   ip::PathMtuCache path_mtu_;
   tcp::SendHalf::WorkCache send_cache_;
   tcp::ReceiveHalf::WorkCache receive_cache_;

@@ -15,32 +15,38 @@ void Stack::Impl::handle_packet(Instant now, InterfaceId interface, RxPacket pac
   const bool looks_v6 = !packet.bytes.empty() && packet.bytes.data()[0] >> 4 == 6;
   counters.add(looks_v6 ? Counter::Ip6_InReceives : Counter::Ip_InReceives);
   if (!ip) {
+    if (ip.error() == DropReason::IpFragment) return fragment_arrives(now, interface, packet);
     counters.add(looks_v6 ? Counter::Ip6_InHdrErrors : Counter::Ip_InHdrErrors);
     return counters.drop(ip.error());
   }
-  const bool v4 = ip->header.destination.is_v4();
-  if (!interfaces_.is_local(ip->header.destination)) {
+  deliver_ip(now, interface, packet, *ip);
+}
+
+void Stack::Impl::deliver_ip(Instant now, InterfaceId interface, const RxPacket& packet, const wire::IpView& ip) {
+  Counters& counters = env_.counters;
+  const bool v4 = ip.header.destination.is_v4();
+  if (!interfaces_.is_local(ip.header.destination)) {
     counters.add(v4 ? Counter::Ip_InAddrErrors : Counter::Ip6_InAddrErrors);
     return counters.drop(DropReason::IpNotForUs);
   }
-  switch (ip->header.protocol) {
+  switch (ip.header.protocol) {
     case wire::protocol::kTcp:
       counters.add(v4 ? Counter::Ip_InDelivers : Counter::Ip6_InDelivers);
-      return tcp_arrives(now, interface, ip->header, packet, ip->payload_offset, ip->payload_size);
+      return tcp_arrives(now, interface, ip.header, packet, ip.payload_offset, ip.payload_size);
     case wire::protocol::kUdp:
       counters.add(v4 ? Counter::Ip_InDelivers : Counter::Ip6_InDelivers);
-      return udp_arrives(now, interface, *ip, packet);
+      return udp_arrives(now, interface, ip, packet);
     case wire::protocol::kIcmp:
     case wire::protocol::kIcmp6:
-      if ((ip->header.protocol == wire::protocol::kIcmp) != v4) break;
+      if ((ip.header.protocol == wire::protocol::kIcmp) != v4) break;
       counters.add(v4 ? Counter::Ip_InDelivers : Counter::Ip6_InDelivers);
-      return icmp_arrives(now, interface, ip->header, packet, ip->payload_offset, ip->payload_size);
+      return icmp_arrives(now, interface, ip.header, packet, ip.payload_offset, ip.payload_size);
     default:
       break;
   }
   counters.add(v4 ? Counter::Ip_InUnknownProtos : Counter::Ip6_InUnknownProtos);
   counters.drop(DropReason::IpProtocol);
-  refuse_protocol(now, interface, packet, *ip);
+  refuse_protocol(now, interface, packet, ip);
 }
 
 void Stack::Impl::refuse_protocol(Instant now, InterfaceId interface, const RxPacket& packet, const wire::IpView& ip) {

@@ -1,5 +1,6 @@
 // The life of connections and TIME_WAIT entries inside the stack: when they are looked at, told of, turned into the
 // next form and let go.
+#include <algorithm>
 #include <cassert>
 
 #include "stack/impl.hpp"
@@ -129,9 +130,13 @@ void Stack::Impl::handle_deadline(Instant now) {
     settle(socket, now);
   }
   expire_time_waits(now);
+  expire_fragments(now);
 }
 
-Instant Stack::Impl::next_deadline() const { return std::min(wheel_.next_deadline(), time_waits_.next_end()); }
+Instant Stack::Impl::next_deadline() const {
+  return std::min({wheel_.next_deadline(), time_waits_.next_end(), fragments_v4_.next_deadline(),
+                   fragments_v6_.next_deadline()});
+}
 
 bool Stack::Impl::next_segment(Instant now, TxPacket& packet) {
   while (!transmit_ring_.empty()) {

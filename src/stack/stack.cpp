@@ -148,6 +148,9 @@ std::vector<Route> Stack::routes() const {
   const auto all = impl_->interfaces_.routes().all();
   return {all.begin(), all.end()};
 }
+std::size_t Stack::fragment_memory() const noexcept {
+  return impl_->fragments_v4_.memory() + impl_->fragments_v6_.memory();
+}
 const Settings& Stack::settings() const noexcept { return impl_->env_.settings; }
 const Counters& Stack::counters() const noexcept { return impl_->env_.counters; }
 std::vector<FastOpenCacheEntry> Stack::fast_open_cache() const { return impl_->env_.fast_open_cache.entries(); }

@@ -131,6 +131,8 @@ std::optional<TypeAndCode> error_v4(IcmpKind kind) noexcept {
       return TypeAndCode{v4::kUnreachable, 13};
     case IcmpKind::TimeExceeded:
       return TypeAndCode{v4::kTimeExceeded, 0};
+    case IcmpKind::ReassemblyTimeExceeded:
+      return TypeAndCode{v4::kTimeExceeded, 1};
     case IcmpKind::ParameterProblem:
       return TypeAndCode{v4::kParameterProblem, 0};
     case IcmpKind::EchoRequest:
@@ -155,6 +157,8 @@ std::optional<TypeAndCode> error_v6(IcmpKind kind) noexcept {
       return TypeAndCode{v6::kPacketTooBig, 0};
     case IcmpKind::TimeExceeded:
       return TypeAndCode{v6::kTimeExceeded, 0};
+    case IcmpKind::ReassemblyTimeExceeded:
+      return TypeAndCode{v6::kTimeExceeded, 1};
     case IcmpKind::ParameterProblem:
       return TypeAndCode{v6::kParameterProblem, 0};
     case IcmpKind::ProtocolUnreachable:

@@ -19,8 +19,9 @@ enum class IcmpKind : std::uint8_t {
   ProtocolUnreachable,
   PortUnreachable,
   AdministrativelyProhibited,
-  PacketTooBig,  // IPv4: fragmentation needed
-  TimeExceeded,
+  PacketTooBig,            // IPv4: fragmentation needed
+  TimeExceeded,            // in transit, or (received) in reassembly
+  ReassemblyTimeExceeded,  // to be sent; what is received counts as TimeExceeded
   ParameterProblem,
   Other,
 };

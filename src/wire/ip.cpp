@@ -230,6 +230,80 @@ std::expected<IpView, DropReason> parse_ip(ByteSpan packet, bool trust_length_fi
 
 std::expected<IpView, DropReason> parse_quoted_ip(ByteSpan packet) noexcept { return parse(packet, Origin::Quote); }
 
+// ---- fragments -----------------------------------------------------------------------------------------------------
+
+namespace {
+
+std::expected<FragmentView, DropReason> parse_fragment_v4(ByteSpan packet) noexcept {
+  const std::uint8_t* p = packet.data();
+  const std::uint16_t field = load_be16(p + 6);
+  FragmentView view;
+  view.header.source = IpAddress::v4(p[12], p[13], p[14], p[15]);
+  view.header.destination = IpAddress::v4(p[16], p[17], p[18], p[19]);
+  view.header.protocol = p[9];
+  view.header.ttl = p[8];
+  view.header.traffic_class = p[1];
+  view.identification = view.header.identification = load_be16(p + 4);
+  view.offset = (field & kFragmentOffset) * 8u;
+  view.more = (field & kMoreFragments) != 0;
+  view.header_size = view.payload_offset = (p[0] & 0x0fu) * 4u;
+  view.payload_size = load_be16(p + 2) - view.header_size;
+  return view;
+}
+
+std::expected<FragmentView, DropReason> parse_fragment_v6(ByteSpan packet) noexcept {
+  const std::uint8_t* p = packet.data();
+  const std::uint32_t end = kIpv6HeaderSize + load_be16(p + 4);
+  std::uint32_t field = 6;
+  std::uint32_t offset = kIpv6HeaderSize;
+  // parse_ip() has been here and found each header whole.
+  while (p[field] != kFragment) {
+    if (!is_extension_header(p[field]) || offset + 16 > end) return std::unexpected(DropReason::IpFragment);
+    field = offset;
+    offset += 8u + p[offset + 1] * 8u;
+  }
+  if (offset + 8 > end) return std::unexpected(DropReason::IpFragment);
+  FragmentView view;
+  view.header.source = IpAddress::v6(packet.subspan<8, 16>());
+  view.header.destination = IpAddress::v6(packet.subspan<24, 16>());
+  view.header.protocol = p[offset];
+  view.header.ttl = p[7];
+  view.header.traffic_class = static_cast<std::uint8_t>(load_be16(p) >> 4);
+  view.identification = load_be32(p + offset + 4);
+  view.offset = load_be16(p + offset + 2) & 0xfff8u;
+  view.more = (p[offset + 3] & 1) != 0;
+  view.header_size = offset;
+  view.next_header_field = field;
+  view.payload_offset = offset + 8;
+  view.payload_size = end - view.payload_offset;
+  return view;
+}
+
+}  // namespace
+
+std::expected<FragmentView, DropReason> parse_fragment(ByteSpan packet) noexcept {
+  return packet[0] >> 4 == 4 ? parse_fragment_v4(packet) : parse_fragment_v6(packet);
+}
+
+IpView FragmentView::as_packet() const noexcept {
+  IpView view;
+  view.header = header;
+  view.payload_offset = payload_offset;
+  view.payload_size = payload_size;
+  return view;
+}
+
+std::optional<std::uint32_t> complaint_about(const FragmentView& fragment) noexcept {
+  constexpr std::uint32_t kMaxPacket = 65535;
+  constexpr std::uint32_t kLengthField = 4;
+  const bool v4 = fragment.header.source.is_v4();
+  if (fragment.payload_size == 0 || (fragment.more && fragment.payload_size % 8 != 0)) return kLengthField;
+  const auto uncounted = static_cast<std::uint32_t>(v4 ? 0 : kIpv6HeaderSize);
+  if (fragment.header_size - uncounted + fragment.offset + fragment.payload_size > kMaxPacket)
+    return fragment.header_size + 2;
+  return std::nullopt;
+}
+
 std::uint32_t next_header_field(ByteSpan packet) noexcept {
   std::uint32_t field = 6;
   std::uint32_t offset = kIpv6HeaderSize;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <optional>
 
 #include "firstflight/address.hpp"
 #include "firstflight/bytes.hpp"
@@ -42,10 +43,30 @@ struct IpView {
 
 // Checks everything that can be checked without knowing whose packet it is: version, lengths, IPv4 checksum, addresses
 // that no packet may carry (IPv4-mapped ones in IPv6, a multicast or broadcast source), IPv6 extension headers
-// (hop-by-hop, routing with segments left 0, destination options are skipped). Fragments are refused as such.
+// (hop-by-hop, routing with segments left 0, destination options are skipped). Fragments are refused as such:
+// parse_fragment() is for them.
 // `trust_length_field` false: a super-segment, whose length field may be 0 or wrong; the length is then that of
 // `packet`.
 std::expected<IpView, DropReason> parse_ip(ByteSpan packet, bool trust_length_field = true) noexcept;
+
+// A packet of which parse_ip() said that it is a fragment.
+struct FragmentView {
+  IpHeader header;  // of the whole packet, as far as this fragment knows it
+  std::uint32_t identification = 0;
+  std::uint32_t offset = 0;  // of its payload in the whole
+  bool more = false;         // it is not the last
+  std::uint32_t payload_offset = 0;
+  std::uint32_t payload_size = 0;
+  std::uint32_t header_size = 0;  // what each fragment begins with: the IP header and what IPv6 has before the cut
+  std::uint32_t next_header_field = 0;  // IPv6: where in it stands what follows
+
+  // The fragment as if it were a packet, for ICMP errors about it.
+  [[nodiscard]] IpView as_packet() const noexcept;
+};
+std::expected<FragmentView, DropReason> parse_fragment(ByteSpan packet) noexcept;
+
+// What makes a fragment one that no packet can have: RFC 8200 §4.5 names the offset of the field that is wrong.
+std::optional<std::uint32_t> complaint_about(const FragmentView& fragment) noexcept;
 
 // A datagram that an ICMP error quotes: only as much as is there is checked, no checksum and no total length.
 std::expected<IpView, DropReason> parse_quoted_ip(ByteSpan packet) noexcept;
