@@ -1,5 +1,5 @@
-// A server, honest clients of it, and an attacker who may send whatever packets he likes, all on virtual time and a wire
-// that loses nothing. What the server answers to addresses that are not the clients' reaches nobody.
+// A server, honest clients of it, and an attacker who may send whatever packets he likes, all on virtual time and a
+// wire that loses nothing. What the server answers to addresses that are not the clients' reaches nobody.
 #pragma once
 
 #include <cstdint>
