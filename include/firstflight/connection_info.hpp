@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "firstflight/address.hpp"
@@ -64,6 +65,7 @@ struct ConnectionInfo {
   Duration ato{};  // how long the next acknowledgement may wait; zero: no data came yet
 
   // Congestion control and recovery
+  std::string congestion_control;  // "reno"
   CaState ca_state = CaState::Open;
   std::uint32_t snd_cwnd = 0;      // bytes
   std::uint32_t snd_ssthresh = 0;  // bytes

@@ -4,6 +4,10 @@
 #include <net/if.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 
 #include "cli/commands.hpp"
 
@@ -30,6 +34,14 @@ Parsed<void> apply_setting(Settings& settings, std::string_view text) {
   if (equals == std::string_view::npos)
     return std::unexpected(fmt::format("'{}' has no '='; write NAME=VALUE, such as tcp_fastopen=3", text));
   return set_setting(settings, text.substr(0, equals), text.substr(equals + 1));
+}
+
+Parsed<void> apply_settings_file(Settings& settings, const std::string& path) {
+  const Parsed<std::string> text = read_settings_file(path);
+  if (!text) return std::unexpected(text.error());
+  const auto assignments = parse_settings_file(*text, path);
+  if (!assignments) return std::unexpected(assignments.error());
+  return set_settings(settings, *assignments);
 }
 
 bool has_family_of(const std::vector<Cidr>& addresses, const IpAddress& address) {
@@ -60,6 +72,23 @@ void check_host_addresses(const StackOptions& options) {
 }
 
 }  // namespace
+
+Parsed<std::string> read_settings_file(const std::string& path) {
+  std::string text;
+  std::FILE* file = path == "-" ? stdin : std::fopen(path.c_str(), "re");
+  if (file == nullptr)
+    return std::unexpected(
+        fmt::format("cannot read '{}': {}; give a file in sysctl.conf's format", path, std::strerror(errno)));
+  std::array<char, 4096> buffer;
+  for (std::size_t count; (count = std::fread(buffer.data(), 1, buffer.size(), file)) > 0;)
+    text.append(buffer.data(), count);
+  const bool failed = std::ferror(file) != 0;
+  const int error = errno;
+  if (file != stdin) std::fclose(file);
+  if (!failed) return text;
+  return std::unexpected(
+      fmt::format("cannot read '{}': {}; give a file in sysctl.conf's format", path, std::strerror(error)));
+}
 
 std::string DeviceName::to_string() const {
   return netns.empty() ? fmt::format("tun:{}", name) : fmt::format("tun:{}@{}", name, netns);
@@ -107,6 +136,16 @@ void add_stack_options(CLI::App& app, StackOptions& options) {
                                                  "bytes of the largest IP packet; otherwise the device's")
       ->type_name("N")
       ->group(kGroup);
+  // Before --sysctl, which may change what the file says.
+  app.add_option_function<std::string>(
+         "--sysctl-file",
+         [&options](const std::string& path) {
+           if (auto done = apply_settings_file(options.settings, path); !done)
+             throw CLI::ValidationError("--sysctl-file", done.error());
+         },
+         "changes settings as a file in sysctl.conf's format says; all of it or, when a line is wrong, nothing")
+      ->type_name("FILE")
+      ->group(kGroup);
   app.add_option_function<std::vector<std::string>>(
          "--sysctl",
          [&options](const std::vector<std::string>& texts) {
@@ -119,6 +158,15 @@ void add_stack_options(CLI::App& app, StackOptions& options) {
       ->expected(1)
       ->take_all()
       ->group(kGroup);
+  options.program = app.get_name();
+  CLI::Option* control =
+      app.add_option(
+             "--control", options.control,
+             "where the control socket is, for 'ff ss', 'ff sysctl' and the like; otherwise in /run/firstflight "
+             "or, when not root, in $XDG_RUNTIME_DIR/firstflight")
+          ->type_name("PATH")
+          ->group(kGroup);
+  app.add_flag("--no-control", options.no_control, "no control socket")->excludes(control)->group(kGroup);
   app.add_option("--pcap", options.pcap, "writes every packet to FILE (pcapng, for Wireshark)")
       ->type_name("FILE")
       ->group(kGroup);

@@ -33,9 +33,15 @@ struct StackOptions {
   std::optional<std::string> pcap;
   std::optional<std::uint64_t> seed;
   bool no_offload = false;
+  std::string program;                 // the subcommand: names the control socket
+  std::optional<std::string> control;  // where the control socket is, if not at its usual place
+  bool no_control = false;
 };
 
 void add_stack_options(CLI::App& app, StackOptions& options);
+
+// The text of a file in sysctl.conf's format; "-" is standard input.
+Parsed<std::string> read_settings_file(const std::string& path);
 
 // Throws UsageError when something is missing or does not go together. Needs no privilege.
 void check_stack_options(const StackOptions& options);

@@ -22,6 +22,8 @@ std::vector<AddCommand> commands() {
       add_link_command,
       add_demo_command,
       add_lab_command,
+      add_ss_command,
+      add_sysctl_command,
   };
 }
 

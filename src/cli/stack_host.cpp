@@ -4,15 +4,18 @@
 #include <fmt/format.h>
 #include <sched.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 #include "cli/commands.hpp"
+#include "cli/control_client.hpp"
 #include "device/link.hpp"
 
 namespace ff::cli {
@@ -62,6 +65,14 @@ Seed seed_of(const StackOptions& options) {
   return seed;
 }
 
+control::Identity identity_of(const StackOptions& options) {
+  std::uint64_t instance = 0;
+  // It need not be secret, only different from the last.
+  if (::getrandom(&instance, sizeof instance, 0) != sizeof instance)
+    throw Failure(fmt::format("the kernel gives no random bytes: {}", std::strerror(errno)));
+  return {.program = options.program, .instance = fmt::format("{:016x}", instance), .pid = ::getpid()};
+}
+
 StackConfig config_of(const StackOptions& options) {
   check_stack_options(options);
   StackConfig config;
@@ -95,7 +106,7 @@ void configure_link(const TunDevice& tun, const StackOptions& options) {
 }  // namespace
 
 StackHost::StackHost(const StackOptions& options, LadderRecorder* ladder)
-    : addresses_(options.addresses), stack_(config_of(options)), loop_(stack_) {
+    : addresses_(options.addresses), stack_(config_of(options)), loop_(stack_), service_(stack_, identity_of(options)) {
   open_device(options);
   outermost_ = tun_.get();
   if (options.pcap) open_capture(*options.pcap);
@@ -104,6 +115,27 @@ StackHost::StackHost(const StackOptions& options, LadderRecorder* ladder)
     outermost_ = tap_.get();
   }
   attach(options);
+  if (!options.no_control) open_control(options);
+}
+
+// A stack works without its usual control socket, but not without one that was asked for.
+void StackHost::open_control(const StackOptions& options) {
+  const std::optional<std::string> directory = control_directory();
+  if (!options.control && !directory) return;
+  const std::string path =
+      options.control ? *options.control : control_path(*directory, options.program, static_cast<long>(::getpid()));
+  try {
+    // Sockets have mode 0600 anyway; the directory keeps others from putting files there.
+    if (!options.control && ::mkdir(directory->c_str(), 0700) != 0 && errno != EEXIST)
+      throw std::system_error(errno, std::generic_category());
+    control_.emplace(loop_, path, [this](Instant now, std::string_view line) { return service_.respond(now, line); });
+  } catch (const std::system_error& error) {
+    const std::string why =
+        error.code() == std::errc::address_in_use ? "something is there already" : error.code().message();
+    const std::string what = fmt::format("cannot make the control socket {}: {}", path, why);
+    if (options.control) throw UsageError(what + "; --control takes a path that is free, of at most 107 characters");
+    fmt::print(stderr, "ff {}: {}; going on without\n", options.program, what);
+  }
 }
 
 void StackHost::open_device(const StackOptions& options) {

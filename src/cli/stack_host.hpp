@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cli/common_options.hpp"
@@ -10,6 +11,8 @@
 #include "device/pcapng.hpp"
 #include "device/tun.hpp"
 #include "firstflight/stack.hpp"
+#include "runtime/control_service.hpp"
+#include "runtime/control_socket.hpp"
 #include "runtime/loop.hpp"
 
 namespace ff::cli {
@@ -22,6 +25,8 @@ class StackHost {
 
   [[nodiscard]] Stack& stack() noexcept { return stack_; }
   [[nodiscard]] Loop& loop() noexcept { return loop_; }
+  // What the control socket answers; a subcommand may add to it.
+  [[nodiscard]] control::Service& control() noexcept { return service_; }
   [[nodiscard]] const std::vector<Cidr>& addresses() const noexcept { return addresses_; }
   // "tun:ff0"
   [[nodiscard]] const std::string& device_name() const noexcept { return device_name_; }
@@ -36,6 +41,7 @@ class StackHost {
   void open_capture(const std::string& path);
   void attach(const StackOptions& options);
   void flush_capture_every(Duration period);
+  void open_control(const StackOptions& options);
 
   std::vector<Cidr> addresses_;
   std::string device_name_;
@@ -49,6 +55,8 @@ class StackHost {
   bool device_lost_ = false;
   Stack stack_;
   Loop loop_;
+  control::Service service_;
+  std::optional<ControlSocket> control_;
 };
 
 }  // namespace ff::cli

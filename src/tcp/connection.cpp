@@ -87,6 +87,7 @@ ConnectionInfo Connection::info() const {
   info.total_retrans = total_retrans_;
   info.retransmits = retransmits_;
   info.no_delay = no_delay_;
+  info.congestion_control = Reno::kName;
   info.rcv_mss = rcv_mss_;
   info.pmtu = path_.mtu;
   info.min_rtt = rtt_.min_rtt();

@@ -8,6 +8,7 @@ namespace ff::tcp {
 
 class Reno {
  public:
+  static constexpr const char* kName = "reno";
   static constexpr std::uint32_t kInitialSegments = 10;  // RFC 6928
 
   [[nodiscard]] std::uint32_t cwnd() const noexcept { return cwnd_; }
