@@ -105,7 +105,9 @@ def what_is_there():
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_it_leaves_nothing_behind(number, delay):
     before = what_is_there()
-    demo = subprocess.Popen([find_ff(), "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # Under nohup, say, SIGHUP is ignored, and a child would inherit that.
+    demo = subprocess.Popen([find_ff(), "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
     time.sleep(delay)
     started = descendants(demo.pid)
     demo.send_signal(number)
