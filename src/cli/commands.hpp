@@ -36,6 +36,7 @@ using AddCommand = void (*)(CLI::App& app);
 void add_get_command(CLI::App& app);
 void add_serve_command(CLI::App& app);
 void add_link_command(CLI::App& app);
+void add_kill_command(CLI::App& app);
 void add_demo_command(CLI::App& app);
 void add_lab_command(CLI::App& app);
 void add_ss_command(CLI::App& app);

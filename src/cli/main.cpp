@@ -20,6 +20,7 @@ std::vector<AddCommand> commands() {
       add_get_command,
       add_serve_command,
       add_link_command,
+      add_kill_command,
       add_demo_command,
       add_lab_command,
       add_ss_command,

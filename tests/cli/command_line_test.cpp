@@ -126,6 +126,19 @@ TEST(CommandLine, WhatIsMissingIsSaidInOneLine) {
       "ff get: ", "/nonexistent/x");
 }
 
+TEST(CommandLine, KillWantsTwoEndsOfOneConnection) {
+  expect_usage_error({"kill"}, "ff kill: ", "SOURCE");
+  expect_usage_error({"kill", "192.0.2.1:4000"}, "ff kill: ", "DESTINATION");
+  expect_usage_error({"kill", "192.0.2.1", "198.51.100.1:80"}, "ff kill: ", "ADDRESS:PORT");
+  expect_usage_error({"kill", "192.0.2.1:4000", "198.51.100.1:0"}, "ff kill: ", "'198.51.100.1:0'");
+  expect_usage_error({"kill", "192.0.2.1:4000", "[2001:db8::1]:80"}, "ff kill: ", "one family");
+  expect_usage_error({"kill", "192.0.2.1:4000", "192.0.2.1:4000"}, "ff kill: ", "two ends");
+  expect_usage_error({"kill", "192.0.2.1:4000", "198.51.100.1:80", "--idle", "--busy"}, "ff kill: ", "--busy");
+  expect_usage_error({"kill", "192.0.2.1:4000", "198.51.100.1:80", "--interface", "loo"},
+                     "ff kill: ", "did you mean 'lo'");
+  expect_usage_error({"kill", "192.0.2.1:4000", "198.51.100.1:80", "--timeout", "soon"}, "ff kill: ", "--timeout");
+}
+
 TEST(CommandLine, TheLabSaysWhatItDoesNotHave) {
   expect_usage_error({"lab", "accept-queue-overflw"}, "ff lab: ", "did you mean 'accept-queue-overflow'");
   expect_usage_error({"lab", "frobnicate"}, "ff lab: ", "'ff lab'");

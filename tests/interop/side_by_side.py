@@ -19,6 +19,7 @@ import select
 import socket
 import struct
 import subprocess
+import sys
 import time
 
 import harness
@@ -107,6 +108,7 @@ class System:
 
     def __init__(self, argv, wire, **options):
         self.wire = wire
+        argv = [str(word) for word in argv]
         self._agent = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
 
     def call(self, what, /, **arguments):
@@ -132,6 +134,11 @@ class System:
         self._agent.stdout.close()
 
 
+def application(space):
+    """The command line of an agent on the sockets of a namespace."""
+    return space.command([sys.executable, "-B", HERE / "kernel_agent.py"])
+
+
 class Kernel(System):
     """The kernel in a namespace, its packets on a TUN device that the tester holds."""
 
@@ -144,7 +151,7 @@ class Kernel(System):
         # As in docs/linux-differences.md: firstflight remembers nothing of former connections and sends no loss probes.
         space.sysctl("net.ipv4.tcp_no_metrics_save", 1)
         space.sysctl("net.ipv4.tcp_early_retrans", 0)
-        super().__init__(space.command(["python3", HERE / "kernel_agent.py"]), wire)
+        super().__init__(application(space), wire)
 
     def read(self):
         return os.read(self.wire, 65536)
