@@ -17,9 +17,7 @@ std::string text_of(std::size_t size) {
 // An application that writes all of a text, as there is room for it; one that reads all that comes.
 class Writer {
  public:
-  Writer(Host& host, Socket socket, std::string text) : host_(host), socket_(socket), text_(std::move(text)) {
-    go_on();
-  }
+  Writer(Socket socket, std::string text) : socket_(socket), text_(std::move(text)) { go_on(); }
   void go_on() {
     while (written_ < text_.size()) {
       const std::size_t count = socket_.write(std::string_view(text_).substr(written_));
@@ -31,7 +29,6 @@ class Writer {
   [[nodiscard]] std::size_t written() const { return written_; }
 
  private:
-  Host& host_;
   Socket socket_;
   std::string text_;
   std::size_t written_ = 0;
@@ -40,7 +37,7 @@ class Writer {
 // Moves `text` from client to server, the server reading as fast as it can. What the server has read when all is there,
 // or `limit` over.
 std::string transfer(Lab& lab, const Connected& both, const std::string& text, Duration limit = 10min) {
-  Writer writer(lab.client, both.client, text);
+  Writer writer(both.client, text);
   Socket reader = both.server;
   std::string received;
   lab.client.on_event([&](const Event& event) {
@@ -82,7 +79,7 @@ void zero_window(Lab& lab) {
   Socket reader = both.server;
   lab.say("the server's application reads nothing; the client writes until it must stop");
   const std::string text = text_of(30'000);
-  Writer writer(lab.client, both.client, text);
+  Writer writer(both.client, text);
   lab.run(10s);
   lab.expect_equal("the window the client sees", both.client.info().snd_wnd, 0);
   lab.say("an hour passes");
@@ -115,7 +112,7 @@ void window_scaling(Lab& lab) {
   const std::string text = text_of(4'000'000);
   const Instant start = lab.now();
   std::uint32_t widest = 0, most_in_flight = 0;
-  Writer writer(lab.client, both.client, text);
+  Writer writer(both.client, text);
   Socket reader = both.server;
   std::size_t received = 0;
   lab.client.on_event([&](const Event&) { writer.go_on(); });
@@ -169,7 +166,7 @@ void silly_window(Lab& lab) {
   lab.server.set("tcp_moderate_rcvbuf", 0);
   const Connected both = connected(lab);
   Socket reader = both.server;
-  Writer writer(lab.client, both.client, text_of(100'000));
+  Writer writer(both.client, text_of(100'000));
   lab.run(5s);
   lab.expect_equal("the window once the server's buffer is full", both.client.info().snd_wnd, 0);
   lab.say("the server's application reads 100 bytes every 100 ms");
@@ -383,7 +380,7 @@ void fair_share(Lab& lab) {
   std::vector<std::unique_ptr<Writer>> writers;
   std::vector<std::size_t> received(kConnections);
   const std::string text = text_of(20'000'000);
-  for (const Socket& client : clients) writers.push_back(std::make_unique<Writer>(lab.client, client, text));
+  for (const Socket& client : clients) writers.push_back(std::make_unique<Writer>(client, text));
   lab.client.on_event([&](const Event&) {
     for (const auto& writer : writers) writer->go_on();
   });
