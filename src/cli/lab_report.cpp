@@ -81,10 +81,9 @@ std::string ladder_text(const lab::Outcome& outcome, const LadderStyle& style) {
   const auto skipped = rows.size() - kFirstRows - kLastRows;
   std::vector<LadderRow> last(rows.end() - kLastRows, rows.end());
   rows.resize(kFirstRows);
-  const Duration late = last.front().time - rows.front().time;
-  return fmt::format("{}          ... {} packets more; --pcap FILE keeps them all. From {} on:\n{}",
-                     render_ladder({title, rows}, style), skipped, sim::format_duration(late),
-                     render_ladder({title, last}, style));
+  return fmt::format("{}          ... {} packets more; --pcap FILE keeps them all ...\n{}",
+                     render_ladder({title, rows}, style), skipped,
+                     render_ladder({title, last, rows.front().time}, style));
 }
 
 std::string settings_text(const LabRun& run) {
@@ -217,14 +216,16 @@ std::string lab_report(const LabRun& run, const LadderStyle& wanted) {
   LadderStyle style = wanted;
   style.width = std::min(style.width, kWidest);
   const lab::Scenario& scenario = *run.scenario;
-  std::string text = fmt::format(
-      "{} ({})\n{}\n\n{}\n{}\nWhat happened, in milliseconds:\n", scenario.name, ids_of(scenario), scenario.summary,
-      wrapped(scenario.lesson, std::min<std::size_t>(style.width, 90)), ladder_text(run.outcome, style));
   const Instant start = beginning_of(run.outcome);
+  const bool in_seconds = run.outcome.lasted >= std::chrono::seconds(1000);
+  std::string text = fmt::format("{} ({})\n{}\n\n{}\n{}\nWhat happened, in {}:\n", scenario.name, ids_of(scenario),
+                                 scenario.summary, wrapped(scenario.lesson, std::min<std::size_t>(style.width, 90)),
+                                 ladder_text(run.outcome, style), in_seconds ? "seconds" : "milliseconds");
   for (const lab::Remark& remark : run.outcome.story)
-    text += fmt::format("{:>8.1f}  {} {}\n", milliseconds(remark.time - start), sign_of(remark.kind, style.unicode),
-                        remark.text);
-  text += fmt::format("\n{}{}{}", settings_text(run), counters_text(run.outcome), knobs_text(scenario));
+    text += fmt::format("{:>8.{}f}  {} {}\n", milliseconds(remark.time - start) * (in_seconds ? 1e-3 : 1),
+                        in_seconds ? 2 : 1, sign_of(remark.kind, style.unicode), remark.text);
+  const std::string parts = settings_text(run) + counters_text(run.outcome) + knobs_text(scenario);
+  if (!parts.empty()) text += '\n' + parts;
   return text + (run.outcome.as_it_should_be() ? "\nAs it should be.\n" : "\nNot as it should be.\n");
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -97,10 +98,11 @@ struct LadderStyle {
 struct Ladder {
   std::string title;
   std::vector<LadderRow> rows;
+  std::optional<Instant> start{};  // what times are counted from; otherwise the first row
 };
 
-// Times are milliseconds since the first row. Each line ends with a newline and is at most `style.width` long, unless
-// that is too narrow for any ladder.
+// Times are milliseconds since the start, or seconds where it lasts very long. Each line ends with a newline and is at
+// most `style.width` long, unless that is too narrow for any ladder.
 std::string render_ladder(const Ladder& ladder, const LadderStyle& style);
 
 // Two ladders in two columns; what happened at the same time after each one's first row stands on the same line.

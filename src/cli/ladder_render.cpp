@@ -114,12 +114,33 @@ struct Line {
 
 double milliseconds(Duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
 
+// In what unit times are told, and how finely.
+struct Clock {
+  std::string_view unit;
+  double per_millisecond;
+  int decimals;
+};
+
+Instant start_of(const Ladder& ladder) {
+  if (ladder.start) return *ladder.start;
+  return ladder.rows.empty() ? Instant() : ladder.rows.front().time;
+}
+
+// Whole milliseconds say little where all is over within a few, and hours of them are hard to read.
+Clock clock_of(const Ladder& ladder) {
+  const double lasts = ladder.rows.empty() ? 0 : milliseconds(ladder.rows.back().time - start_of(ladder));
+  if (lasts < 20) return {"ms", 1, 3};
+  return lasts < 1e6 ? Clock{"ms", 1, 1} : Clock{"s", 1e-3, 2};
+}
+
 // The row's lines, all `width` columns wide.
-std::vector<Line> lines_of(const LadderRow& row, Instant start, bool fine, std::size_t width, const Glyphs& glyphs) {
+std::vector<Line> lines_of(const LadderRow& row, Instant start, const Clock& clock, std::size_t width,
+                           const Glyphs& glyphs) {
   const std::size_t arrow = std::max(width, kTimeWidth + kMinArrow) - kTimeWidth;
   const std::size_t room = arrow - 8;  // "── " before, " ──▶" behind, and a comma
   std::vector<Line> lines;
-  const std::string time = fmt::format("{:>{}.{}f}  ", milliseconds(row.time - start), kTimeWidth - 2, fine ? 3 : 1);
+  const std::string time = fmt::format("{:>{}.{}f}  ", milliseconds(row.time - start) * clock.per_millisecond,
+                                       kTimeWidth - 2, clock.decimals);
   for (const std::string& text : wrap(words_of(row), room)) {
     const std::size_t fill = text.size() < room + 1 ? room + 1 - text.size() : 0;
     std::string drawn;
@@ -137,14 +158,9 @@ std::vector<Line> lines_of(const LadderRow& row, Instant start, bool fine, std::
   return lines;
 }
 
-// Whole milliseconds say little where all is over within a few.
-bool is_fine(const Ladder& ladder) {
-  return !ladder.rows.empty() && milliseconds(ladder.rows.back().time - ladder.rows.front().time) < 20;
-}
-
 Line title_line(const Ladder& ladder, std::size_t width) {
   const std::string title = ladder.title.substr(0, width - kTimeWidth);
-  return {fmt::format("{:>{}}  {}", "ms", kTimeWidth - 2, title), kTimeWidth + title.size()};
+  return {fmt::format("{:>{}}  {}", clock_of(ladder).unit, kTimeWidth - 2, title), kTimeWidth + title.size()};
 }
 
 void append(std::string& text, const Line& line) {
@@ -165,7 +181,7 @@ std::string render_ladder(const Ladder& ladder, const LadderStyle& style) {
   std::string text;
   append(text, title_line(ladder, std::max(style.width, kTimeWidth + kMinArrow)));
   for (const LadderRow& row : ladder.rows)
-    for (const Line& line : lines_of(row, ladder.rows.front().time, is_fine(ladder), style.width, glyphs_of(style)))
+    for (const Line& line : lines_of(row, start_of(ladder), clock_of(ladder), style.width, glyphs_of(style)))
       append(text, line);
   return text;
 }
@@ -173,10 +189,11 @@ std::string render_ladder(const Ladder& ladder, const LadderStyle& style) {
 std::string render_ladders(const Ladder& left, const Ladder& right, const LadderStyle& style) {
   const Glyphs& glyphs = glyphs_of(style);
   const std::size_t column = std::max((style.width - 3) / 2, kTimeWidth + kMinArrow);
-  const bool fine = is_fine(left) && is_fine(right);
-  const Duration together = fine ? std::chrono::microseconds(20) : std::chrono::milliseconds(2);
+  const Clock left_clock = clock_of(left), right_clock = clock_of(right);
+  const Clock& clock = left_clock.decimals < right_clock.decimals ? left_clock : right_clock;
+  const Duration together = clock.decimals == 3 ? std::chrono::microseconds(20) : std::chrono::milliseconds(2);
   const auto since_start = [](const Ladder& ladder, std::size_t i) {
-    return i < ladder.rows.size() ? ladder.rows[i].time - ladder.rows.front().time : Duration::max();
+    return i < ladder.rows.size() ? ladder.rows[i].time - start_of(ladder) : Duration::max();
   };
   std::string text;
   append(text, title_line(left, column), title_line(right, column), column, glyphs);
@@ -184,10 +201,9 @@ std::string render_ladders(const Ladder& left, const Ladder& right, const Ladder
     const Duration left_time = since_start(left, l), right_time = since_start(right, r);
     const Duration earlier = std::min(left_time, right_time);
     std::vector<Line> left_lines, right_lines;
-    if (left_time - earlier <= together)
-      left_lines = lines_of(left.rows[l++], left.rows.front().time, fine, column, glyphs);
+    if (left_time - earlier <= together) left_lines = lines_of(left.rows[l++], start_of(left), clock, column, glyphs);
     if (right_time - earlier <= together)
-      right_lines = lines_of(right.rows[r++], right.rows.front().time, fine, column, glyphs);
+      right_lines = lines_of(right.rows[r++], start_of(right), clock, column, glyphs);
     const std::size_t height = std::max(left_lines.size(), right_lines.size());
     left_lines.resize(height);
     right_lines.resize(height);

@@ -306,7 +306,7 @@ std::vector<Scenario> closing_scenarios() {
        .summary = "FIN and ACK from each side: the two directions end independently",
        .lesson =
            "A FIN says \"I have no more to say\", not \"go away\". Each direction is closed and acknowledged on its "
-           "own. Who sends the first FIN keeps the TIME_WAIT entry, so it is better when clients do.",
+           "own. The side that sends the first FIN keeps the TIME_WAIT entry: better the client than a busy server.",
        .play = four_way_close},
       {.name = "three-way-close",
        .ids = {"E1"},
@@ -378,7 +378,7 @@ std::vector<Scenario> closing_scenarios() {
        .play = fin_out_of_order},
       {.name = "time-wait",
        .ids = {"E6"},
-       .summary = "who closed first remembers the connection for 60 s, to acknowledge a repeated FIN",
+       .summary = "the side that closed first remembers the connection for 60 s, for a FIN that comes again",
        .lesson =
            "The last ACK may get lost, and nobody acknowledges an acknowledgement. So its sender must stay reachable "
            "for a repeated FIN, and old packets must die out before the same ports are used again. An entry costs "

@@ -319,8 +319,9 @@ std::vector<Scenario> opening_scenarios() {
        .summary = "a client that gets no answer repeats its SYN with growing pauses, then gives up",
        .lesson =
            "Silence may mean a lost packet or a dead host. The client repeats the SYN after 1, 2, 4, ... seconds, "
-           "tcp_syn_retries times; with the default of 6 that is 127 s until connect() fails with ETIMEDOUT. Whom "
-           "that is too long sets the option or an own timer.",
+           "tcp_syn_retries times; with the default of 6 that is 127 s until connect() fails with ETIMEDOUT. A program "
+           "to which that "
+           "is too long sets TCP_SYNCNT, or a timer of its own.",
        .knobs = {{"tcp_syn_retries", {"6", "2", "1"}, ""}},
        .play = syn_retries},
       {.name = "syn-ack-retries",

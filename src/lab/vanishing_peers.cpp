@@ -155,7 +155,8 @@ std::vector<Scenario> vanishing_peer_scenarios() {
        .lesson =
            "The number is not a count of packets: it names the time that so many time-outs would take if the first "
            "were 200 ms. The default of 15 stands for 924.6 s, a quarter of an hour in which a program hears "
-           "nothing. Who needs to know earlier sets a time of his own.",
+           "nothing. A program that must know "
+           "earlier sets a limit of its own (TCP_USER_TIMEOUT).",
        .knobs = {{"tcp_retries2", {"15", "8", "3"}, ""}},
        .play = retries2},
       {.name = "last-icmp-error",
