@@ -17,6 +17,9 @@ class Device {
   // Bytes of the largest IP packet that the device carries.
   [[nodiscard]] virtual std::uint16_t mtu() const noexcept = 0;
 
+  // Whether packets have an Ethernet header (link_header_size), both ways.
+  [[nodiscard]] virtual bool ethernet() const noexcept { return false; }
+
   // Takes one received packet; false when there is none now.
   virtual bool receive(RxPacket& packet) = 0;
 

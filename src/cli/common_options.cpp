@@ -91,17 +91,19 @@ Parsed<std::string> read_settings_file(const std::string& path) {
 }
 
 std::string DeviceName::to_string() const {
-  return netns.empty() ? fmt::format("tun:{}", name) : fmt::format("tun:{}@{}", name, netns);
+  const char* scheme = ethernet ? "tap" : "tun";
+  return netns.empty() ? fmt::format("{}:{}", scheme, name) : fmt::format("{}:{}@{}", scheme, name, netns);
 }
 
 Parsed<DeviceName> parse_device(std::string_view text) {
-  constexpr std::string_view kScheme = "tun:";
-  if (!text.starts_with(kScheme))
-    return std::unexpected(fmt::format("'{}' is no device; write tun:NAME, such as tun:ff0", text));
-  text.remove_prefix(kScheme.size());
+  constexpr std::string_view kTun = "tun:", kTap = "tap:";
+  const bool ethernet = text.starts_with(kTap);
+  if (!ethernet && !text.starts_with(kTun))
+    return std::unexpected(fmt::format("'{}' is no device; write tun:NAME or tap:NAME, such as tun:ff0", text));
+  text.remove_prefix(kTun.size());
   const std::size_t at = text.find('@');
   DeviceName device{std::string(text.substr(0, at)),
-                    at == std::string_view::npos ? std::string() : std::string(text.substr(at + 1))};
+                    at == std::string_view::npos ? std::string() : std::string(text.substr(at + 1)), ethernet};
   if (!is_file_name(device.name) || device.name.size() >= IFNAMSIZ)
     return std::unexpected(fmt::format("'{}' cannot name an interface; use 1 to {} characters without '/' and spaces",
                                        device.name, IFNAMSIZ - 1));
@@ -116,7 +118,8 @@ void add_stack_options(CLI::App& app, StackOptions& options) {
   add_typed_option<std::optional<DeviceName>>(
       app, "--device", options.device, parse_device,
       "tun:NAME: the TUN device that carries the packets; created and brought up if missing, attached to if it exists. "
-      "tun:NAME@NETNS: in that network namespace")
+      "tun:NAME@NETNS: in that network namespace. tap:NAME: a TAP device, on which neighbours are found by ARP and "
+      "neighbour discovery")
       ->type_name("tun:NAME")
       ->group(kGroup);
   add_typed_options(app, "--address", options.addresses, parse_interface_address,

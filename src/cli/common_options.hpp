@@ -13,10 +13,11 @@
 
 namespace ff::cli {
 
-// "tun:NAME" or "tun:NAME@NETNS".
+// "tun:NAME", "tap:NAME", each with "@NETNS" behind it if wanted.
 struct DeviceName {
   std::string name;
-  std::string netns;  // empty: the namespace of this process; otherwise /run/netns/NETNS
+  std::string netns;      // empty: the namespace of this process; otherwise /run/netns/NETNS
+  bool ethernet = false;  // tap
 
   [[nodiscard]] std::string to_string() const;
   friend bool operator==(const DeviceName&, const DeviceName&) = default;

@@ -56,6 +56,9 @@ std::string describe_other(const wire::IpHeader& ip, ByteSpan payload, LadderDir
   }
 }
 
+// What else there is on an Ethernet-like device is ARP, which no ladder shows.
+bool is_ip(ByteSpan packet) { return !packet.empty() && (packet[0] >> 4 == 4 || packet[0] >> 4 == 6); }
+
 }  // namespace
 
 void LadderRecorder::record(Instant time, LadderDirection direction, ByteSpan bytes, std::uint32_t size,
@@ -139,7 +142,10 @@ std::vector<LadderRow> LadderRecorder::rows_of(const FourTuple& tuple) const {
 
 bool LadderTap::receive(RxPacket& packet) {
   if (!inner_.receive(packet)) return false;
-  recorder_.record(clock_(), LadderDirection::Received, packet.bytes.span(), packet.bytes.size(), packet.segment_size);
+  const ByteSpan bytes = packet.bytes.span().subspan(packet.link_header_size);
+  if (is_ip(bytes))
+    recorder_.record(clock_(), LadderDirection::Received, bytes, static_cast<std::uint32_t>(bytes.size()),
+                     packet.segment_size);
   return true;
 }
 
@@ -150,7 +156,7 @@ Device::SendResult LadderTap::send(Instant now, TxPacket& packet) {
   const std::uint32_t size = packet.size();
   const std::uint16_t segment_size = packet.segment_size;
   const SendResult result = inner_.send(now, packet);
-  if (result == SendResult::Sent)
+  if (result == SendResult::Sent && is_ip({header.data(), header_size}))
     recorder_.record(now, LadderDirection::Sent, {header.data(), header_size}, size, segment_size);
   return result;
 }

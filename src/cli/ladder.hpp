@@ -79,6 +79,7 @@ class LadderTap final : public Device {
       : inner_(inner), recorder_(recorder), clock_(std::move(clock)) {}
 
   [[nodiscard]] std::uint16_t mtu() const noexcept override { return inner_.mtu(); }
+  [[nodiscard]] bool ethernet() const noexcept override { return inner_.ethernet(); }
   bool receive(RxPacket& packet) override;
   SendResult send(Instant now, TxPacket& packet) override;
   void flush(Instant now) override { inner_.flush(now); }

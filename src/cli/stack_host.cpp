@@ -14,6 +14,7 @@
 #include <system_error>
 #include <thread>
 
+#include "base/siphash.hpp"
 #include "cli/commands.hpp"
 #include "cli/control_client.hpp"
 #include "device/link.hpp"
@@ -81,6 +82,15 @@ StackConfig config_of(const StackOptions& options) {
   return config;
 }
 
+// The stack is a host of its own on the link. Its address follows from its IP addresses, as those are what makes it the
+// same host from one run to the next; it is a "locally administered" one, that no manufacturer gives.
+MacAddress mac_address_of(const StackOptions& options) {
+  std::array<std::uint8_t, 32> name{};
+  std::ranges::copy(options.addresses.front().address.bytes(), name.begin());
+  const auto hash = derive_secret(name, "Ethernet address");
+  return {{0x02, hash[0], hash[1], hash[2], hash[3], hash[4]}};
+}
+
 // The kernel's default of 500 is less than the packets that a thousand connections start with at the same moment.
 constexpr std::uint32_t kQueueLength = 4096;
 
@@ -143,7 +153,8 @@ void StackHost::open_device(const StackOptions& options) {
   device_name_ = device.to_string();
   std::optional<NetworkNamespace> inside;
   if (!device.netns.empty()) inside.emplace(device.netns);
-  tun_ = usable(TunDevice::open({.name = device.name, .create = true, .offload = !options.no_offload}));
+  tun_ = usable(TunDevice::open(
+      {.name = device.name, .create = true, .offload = !options.no_offload, .ethernet = device.ethernet}));
   configure_link(*tun_, options);
   usable(tun_->refresh_mtu());
 }
@@ -171,6 +182,7 @@ void StackHost::attach(const StackOptions& options) {
   config.mtu = options.mtu.value_or(tun_->mtu());
   config.addresses = options.addresses;
   config.gateways = options.gateways;
+  if (tun_->ethernet()) config.mac = mac_address_of(options);
   if (options.no_offload) config.max_super_segment = config.mtu;
   if (config.mtu > tun_->mtu())
     throw UsageError(fmt::format("--mtu {} is more than the {} of {}; leave it out or raise the device's", config.mtu,

@@ -1,5 +1,6 @@
 #include "device/capture.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -41,19 +42,20 @@ Transport find_transport(ByteSpan packet, const wire::IpView& ip) noexcept {
 // checksum to be completed. False when it is to be recorded as it is.
 bool undo_receive_offload(const RxPacket& received, TxPacket& sent) noexcept {
   if (received.checksum == RxChecksum::Unverified) return false;
-  const auto ip = wire::parse_ip(received.bytes.span(), received.segment_size == 0);
+  const ByteSpan packet = received.bytes.span().subspan(received.link_header_size);
+  const auto ip = wire::parse_ip(packet, received.segment_size == 0);
   if (!ip) return false;
-  const Transport transport = find_transport(received.bytes.span(), *ip);
+  const Transport transport = find_transport(packet, *ip);
   if (transport.start == 0) return false;
-  const std::uint8_t* checksum = received.bytes.data() + transport.start + transport.checksum_offset;
+  const std::uint8_t* checksum = packet.data() + transport.start + transport.checksum_offset;
   if (ip->header.protocol == wire::protocol::kUdp && wire::load_be16(checksum) == 0) return false;  // RFC 768: none
 
   sent.clear();
   sent.header_size = static_cast<std::uint16_t>(transport.start + transport.header_size);
-  std::memcpy(sent.header_bytes.data(), received.bytes.data(), sent.header_size);
+  std::memcpy(sent.header_bytes.data(), packet.data(), sent.header_size);
   sent.payload_size = ip->end() - sent.header_size;
   if (sent.payload_size > 0) {
-    sent.payload_pieces[0] = received.bytes.sub(sent.header_size, sent.payload_size);
+    sent.payload_pieces[0] = received.bytes.sub(received.link_header_size + sent.header_size, sent.payload_size);
     sent.payload_piece_count = 1;
   }
   sent.segment_size = received.segment_size;
@@ -76,7 +78,7 @@ CaptureDevice::CaptureDevice(Device& inner, PcapngWriter& writer, std::string_vi
       writer_(writer),
       clock_(std::move(clock)),
       wall_clock_offset_(wall_clock_offset),
-      interface_(writer.add_interface(name)) {}
+      interface_(writer.add_interface(name, inner.ethernet())) {}
 
 std::uint64_t CaptureDevice::wall_time(Instant instant) const noexcept {
   return static_cast<std::uint64_t>((instant.time_since_epoch() + wall_clock_offset_).count());
@@ -86,7 +88,7 @@ bool CaptureDevice::receive(RxPacket& packet) {
   if (!inner_.receive(packet)) return false;
   const std::uint64_t time = wall_time(clock_());
   if (undo_receive_offload(packet, received_)) {
-    record(time, Direction::Inbound, received_);
+    record(time, Direction::Inbound, packet.bytes.span().first(packet.link_header_size), received_);
     received_.clear();  // or else the slab would count as shared
   } else {
     writer_.write_packet(interface_, time, Direction::Inbound, packet.bytes.span());
@@ -98,7 +100,7 @@ bool CaptureDevice::receive(RxPacket& packet) {
 Device::SendResult CaptureDevice::send(Instant now, TxPacket& packet) {
   // Recorded first, because the inner device may take the packet apart.
   const std::size_t mark = writer_.mark();
-  record(wall_time(now), Direction::Outbound, packet);
+  record(wall_time(now), Direction::Outbound, packet.link_header(), packet);
   const SendResult result = inner_.send(now, packet);
   if (result == SendResult::Full) writer_.rewind(mark);
   writer_.flush_if_large();
@@ -110,9 +112,12 @@ void CaptureDevice::flush(Instant now) {
   writer_.flush();
 }
 
-void CaptureDevice::record(std::uint64_t time, Direction direction, const TxPacket& packet) {
+void CaptureDevice::record(std::uint64_t time, Direction direction, ByteSpan link_header, const TxPacket& packet) {
+  const auto link_size = static_cast<std::uint32_t>(link_header.size());
   for (Segmenter segmenter(packet); segmenter.remaining() > 0;) {
-    segmenter.next(writer_.begin_packet(interface_, time, direction, segmenter.next_size()));
+    std::uint8_t* const to = writer_.begin_packet(interface_, time, direction, link_size + segmenter.next_size());
+    std::copy(link_header.begin(), link_header.end(), to);
+    segmenter.next(to + link_size);
   }
 }
 

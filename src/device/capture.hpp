@@ -20,6 +20,7 @@ class CaptureDevice final : public Device {
                 Duration wall_clock_offset = Duration::zero());
 
   [[nodiscard]] std::uint16_t mtu() const noexcept override { return inner_.mtu(); }
+  [[nodiscard]] bool ethernet() const noexcept override { return inner_.ethernet(); }
   bool receive(RxPacket& packet) override;
   SendResult send(Instant now, TxPacket& packet) override;
   void flush(Instant now) override;
@@ -27,7 +28,7 @@ class CaptureDevice final : public Device {
 
  private:
   [[nodiscard]] std::uint64_t wall_time(Instant) const noexcept;
-  void record(std::uint64_t time, PcapngWriter::Direction direction, const TxPacket& packet);
+  void record(std::uint64_t time, PcapngWriter::Direction direction, ByteSpan link_header, const TxPacket& packet);
 
   Device& inner_;
   PcapngWriter& writer_;

@@ -17,6 +17,7 @@ constexpr std::uint32_t kSectionHeader = 0x0a0d0d0a;
 constexpr std::uint32_t kInterfaceDescription = 1;
 constexpr std::uint32_t kEnhancedPacket = 6;
 constexpr std::uint32_t kByteOrderMagic = 0x1a2b3c4d;
+constexpr std::uint16_t kLinktypeEthernet = 1;
 constexpr std::uint16_t kLinktypeRaw = 101;  // starts with an IPv4 or IPv6 header
 constexpr std::uint16_t kOptionEnd = 0;
 constexpr std::uint16_t kShbUserApplication = 4;
@@ -74,9 +75,9 @@ PcapngWriter::PcapngWriter(ByteSink& sink) : sink_(sink) {
 
 PcapngWriter::~PcapngWriter() { flush(); }
 
-std::uint32_t PcapngWriter::add_interface(std::string_view name) {
+std::uint32_t PcapngWriter::add_interface(std::string_view name, bool ethernet) {
   const std::size_t start = begin_block(kInterfaceDescription);
-  put16(kLinktypeRaw);
+  put16(ethernet ? kLinktypeEthernet : kLinktypeRaw);
   put16(0);  // reserved
   put32(0);  // no limit on captured length
   put_option(kIfName, as_bytes(name));

@@ -1,5 +1,5 @@
-// Writes packet captures in the pcapng format (draft-ietf-opsawg-pcapng), little-endian, of raw IP packets. The same
-// calls give the same bytes.
+// Writes packet captures in the pcapng format (draft-ietf-opsawg-pcapng), little-endian, of raw IP packets or
+// Ethernet frames. The same calls give the same bytes.
 #pragma once
 
 #include <cstddef>
@@ -56,7 +56,7 @@ class PcapngWriter {
   PcapngWriter& operator=(const PcapngWriter&) = delete;
 
   // Says the number that packets of this interface are written with.
-  std::uint32_t add_interface(std::string_view name);
+  std::uint32_t add_interface(std::string_view name, bool ethernet = false);
 
   // `time`: nanoseconds since 1970.
   void write_packet(std::uint32_t interface, std::uint64_t time, Direction direction, ByteSpan packet);

@@ -20,9 +20,9 @@ namespace ff {
 namespace {
 
 constexpr std::uint32_t kMaxPacket = 65535;
-// Where a received packet starts in the room reserved for it: the offload header fits before it, and the IP header is
-// aligned.
-constexpr std::uint32_t kPacketOffset = 16;
+// Where the IP header of a received packet starts in the room reserved for it: aligned, with room for offload header
+// and Ethernet header before it.
+constexpr std::uint32_t kPacketOffset = 32;
 constexpr std::uint32_t kReadRoom = kPacketOffset + kMaxPacket;
 
 std::string cannot_open_control(int error) {
@@ -40,26 +40,32 @@ std::string cannot_open_control(int error) {
   }
 }
 
-std::string cannot_attach(const std::string& name, bool existed, int error) {
+// "TUN" or "TAP", and what `ip tuntap` calls it.
+std::string_view kind_of(const TunOptions& options) { return options.ethernet ? "TAP" : "TUN"; }
+std::string_view mode_of(const TunOptions& options) { return options.ethernet ? "tap" : "tun"; }
+
+std::string cannot_attach(const TunOptions& options, bool existed, int error) {
+  const std::string& name = options.name;
+  const std::string_view kind = kind_of(options), mode = mode_of(options);
   switch (error) {
     case EPERM:
     case EACCES:
       return existed ? fmt::format(
-                           "TUN device {} belongs to another user: run as root, or let root make it with "
-                           "\"ip tuntap add dev {} mode tun user $USER\"",
-                           name, name)
+                           "{} device {} belongs to another user: run as root, or let root make it with "
+                           "\"ip tuntap add dev {} mode {} user $USER\"",
+                           kind, name, name, mode)
                      : fmt::format(
-                           "making TUN device {} needs the capability CAP_NET_ADMIN: run as root, or let root make "
-                           "it with \"ip tuntap add dev {} mode tun user $USER\"",
-                           name, name);
+                           "making {} device {} needs the capability CAP_NET_ADMIN: run as root, or let root make "
+                           "it with \"ip tuntap add dev {} mode {} user $USER\"",
+                           kind, name, name, mode);
     case EBUSY:
-      return fmt::format("TUN device {} is in use by another program: end that one or choose another name", name);
+      return fmt::format("{} device {} is in use by another program: end that one or choose another name", kind, name);
     case EINVAL:
-      return existed
-                 ? fmt::format("{} is a network interface of another type, not a TUN device: choose another name", name)
-                 : fmt::format("\"{}\" is no name for a TUN device: choose another", name);
+      return existed ? fmt::format("{} is a network interface of another type, not a {} device: choose another name",
+                                   name, kind)
+                     : fmt::format("\"{}\" is no name for a {} device: choose another", name, kind);
     default:
-      return fmt::format("TUN device {} cannot be opened: {}", name, std::strerror(error));
+      return fmt::format("{} device {} cannot be opened: {}", kind, name, std::strerror(error));
   }
 }
 
@@ -67,7 +73,7 @@ std::string cannot_attach(const std::string& name, bool existed, int error) {
 std::expected<std::string, int> attach(int control, const TunOptions& options) {
   ifreq request{};
   options.name.copy(request.ifr_name, sizeof request.ifr_name - 1);
-  const int flags = IFF_TUN | IFF_NO_PI | (options.offload ? IFF_VNET_HDR : 0);
+  const int flags = (options.ethernet ? IFF_TAP : IFF_TUN) | IFF_NO_PI | (options.offload ? IFF_VNET_HDR : 0);
   request.ifr_flags = static_cast<short>(flags);
   if (::ioctl(control, TUNSETIFF, &request) == 0) return request.ifr_name;
   if (errno != EINVAL) return std::unexpected(errno);
@@ -89,11 +95,11 @@ OffloadHeader offload_header(const TxPacket& packet) noexcept {
   OffloadHeader head{};
   if (packet.checksum_wanted) {
     head.flags = OffloadHeader::kNeedsChecksum;
-    head.checksum_start = packet.checksum_start;
+    head.checksum_start = static_cast<std::uint16_t>(packet.link_header_size + packet.checksum_start);
     head.checksum_offset = packet.checksum_offset;
   }
   // Also for a packet without segments: how much the kernel lays out in one piece.
-  head.header_size = packet.header_size;
+  head.header_size = static_cast<std::uint16_t>(packet.link_header_size + packet.header_size);
   if (packet.segment_size != 0 && packet.payload_size > packet.segment_size) {
     const bool v4 = packet.header_bytes[0] >> 4 == 4;
     head.gso_type = v4 ? OffloadHeader::kGsoTcp4 : OffloadHeader::kGsoTcp6;
@@ -108,34 +114,35 @@ OffloadHeader offload_header(const TxPacket& packet) noexcept {
 
 std::expected<std::unique_ptr<TunDevice>, std::string> TunDevice::open(const TunOptions& options) {
   if (options.name.size() >= IFNAMSIZ) {
-    return std::unexpected(fmt::format("\"{}\" is no name for a TUN device: it may have at most {} characters",
-                                       options.name, IFNAMSIZ - 1));
+    return std::unexpected(fmt::format("\"{}\" is no name for a {} device: it may have at most {} characters",
+                                       options.name, kind_of(options), IFNAMSIZ - 1));
   }
   const bool existed = !options.name.empty() && link::exists(options.name);
   if (!existed && !options.create) {
-    return std::unexpected(fmt::format("there is no TUN device {}: make it with \"ip tuntap add dev {} mode tun\"",
-                                       options.name, options.name));
+    return std::unexpected(fmt::format("there is no {} device {}: make it with \"ip tuntap add dev {} mode {}\"",
+                                       kind_of(options), options.name, options.name, mode_of(options)));
   }
   FileDescriptor control(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!control) return std::unexpected(cannot_open_control(errno));
   const auto name = attach(control.get(), options);
-  if (!name) return std::unexpected(cannot_attach(options.name, existed, name.error()));
+  if (!name) return std::unexpected(cannot_attach(options, existed, name.error()));
   if (const int error = set_offload(control.get(), options.offload); error != 0) {
-    return std::unexpected(fmt::format("the offloads of TUN device {} cannot be switched {}: {}", *name,
-                                       options.offload ? "on; try without" : "off", std::strerror(error)));
+    return std::unexpected(fmt::format("the offloads of {} device {} cannot be switched {}: {}", kind_of(options),
+                                       *name, options.offload ? "on; try without" : "off", std::strerror(error)));
   }
-  std::unique_ptr<TunDevice> device(new TunDevice(std::move(control), options.offload, *name, !existed));
+  std::unique_ptr<TunDevice> device(new TunDevice(std::move(control), options, *name, !existed));
   if (auto known = device->refresh_mtu(); !known) return std::unexpected(known.error());
   return device;
 }
 
-TunDevice::TunDevice(FileDescriptor control, bool offload, std::string name, bool created)
+TunDevice::TunDevice(FileDescriptor control, const TunOptions& options, std::string name, bool created)
     : control_(std::move(control)),
-      offload_(offload),
+      offload_(options.offload),
+      link_header_size_(options.ethernet ? kEthernetHeader : 0),
       created_(created),
       name_(std::move(name)),
       slabs_(kReadRoom),
-      cut_(offload ? 0 : kMaxPacket + kMaxHeader) {}
+      cut_(offload_ ? 0 : kEthernetHeader + kMaxPacket + kMaxHeader) {}
 
 std::expected<void, std::string> TunDevice::refresh_mtu() {
   const auto mtu = link::mtu(name_);
@@ -148,9 +155,10 @@ bool TunDevice::receive(RxPacket& packet) {
   packet.bytes = Slice();  // often the last reference to the slab: then the same memory takes this packet
   std::uint8_t* room = slabs_.reserve(kReadRoom);
   const std::uint32_t head_size = offload_ ? kOffloadHeader : 0;
+  const std::uint32_t start = kPacketOffset - link_header_size_;
   ssize_t size;
   do {
-    size = ::read(control_.get(), room + kPacketOffset - head_size, head_size + kMaxPacket);
+    size = ::read(control_.get(), room + start - head_size, head_size + link_header_size_ + kMaxPacket);
   } while (size < 0 && errno == EINTR);
   if (size < static_cast<ssize_t>(head_size)) {
     if (size >= 0 || errno != EAGAIN) ++counters_.receive_errors;
@@ -159,16 +167,17 @@ bool TunDevice::receive(RxPacket& packet) {
 
   packet.checksum = RxChecksum::Unverified;
   packet.segment_size = 0;
+  packet.link_header_size = link_header_size_;
   if (offload_) {
     OffloadHeader head;
-    std::memcpy(&head, room + kPacketOffset - head_size, sizeof head);
+    std::memcpy(&head, room + start - head_size, sizeof head);
     // NEEDS_CSUM: the packet comes from this machine and its checksum field holds the pseudo-header's sum alone.
     if ((head.flags & (OffloadHeader::kNeedsChecksum | OffloadHeader::kDataValid)) != 0) {
       packet.checksum = RxChecksum::Verified;
     }
     if (head.gso_type != OffloadHeader::kGsoNone) packet.segment_size = head.gso_size;
   }
-  packet.bytes = slabs_.commit(kPacketOffset, static_cast<std::uint32_t>(size) - head_size);
+  packet.bytes = slabs_.commit(start, static_cast<std::uint32_t>(size) - head_size);
   ++counters_.receives;
   return true;
 }
@@ -193,12 +202,17 @@ Device::SendResult TunDevice::send(Instant /*now*/, TxPacket& packet) {
 }
 
 Device::SendResult TunDevice::send_offloaded(const TxPacket& packet) {
-  // Offload header and packet header in one piece: a packet without payload needs no gathering.
-  std::array<std::uint8_t, kOffloadHeader + kMaxHeader> head;
+  // All headers in one piece: a packet without payload needs no gathering.
+  std::array<std::uint8_t, kOffloadHeader + kEthernetHeader + kMaxHeader> head;
   const OffloadHeader offload = offload_header(packet);
   std::memcpy(head.data(), &offload, kOffloadHeader);
-  std::memcpy(head.data() + kOffloadHeader, packet.header_bytes.data(), packet.header_size);
-  const std::size_t head_size = kOffloadHeader + std::size_t{packet.header_size};
+  std::size_t head_size = kOffloadHeader;
+  if (packet.link_header_size != 0) {
+    std::memcpy(head.data() + head_size, packet.link_header_bytes.data(), kEthernetHeader);
+    head_size += kEthernetHeader;
+  }
+  std::memcpy(head.data() + head_size, packet.header_bytes.data(), packet.header_size);
+  head_size += packet.header_size;
   if (packet.payload_piece_count == 0) {
     return transfer([&] { return ::write(control_.get(), head.data(), head_size); });
   }
@@ -213,8 +227,10 @@ Device::SendResult TunDevice::send_offloaded(const TxPacket& packet) {
 
 Device::SendResult TunDevice::send_plain(const TxPacket& packet) {
   Segmenter segmenter(packet);
+  const std::uint32_t link_size = packet.link_header_size;
+  if (link_size != 0) std::memcpy(cut_.data(), packet.link_header_bytes.data(), kEthernetHeader);
   for (bool first = true; segmenter.remaining() > 0; first = false) {
-    const std::uint32_t size = segmenter.next(cut_.data());
+    const std::uint32_t size = link_size + segmenter.next(cut_.data() + link_size);
     if (transfer([&] { return ::write(control_.get(), cut_.data(), size); }) == SendResult::Sent) continue;
     if (first) return SendResult::Full;
     // A packet cannot be given back in part: the rest is lost, as it would be in a full queue of the path.

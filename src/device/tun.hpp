@@ -1,4 +1,4 @@
-// A TUN device of Linux: what the kernel routes into it we receive, what we send it receives.
+// A TUN or TAP device of Linux: what the kernel routes into it we receive, what we send it receives.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,8 @@ struct TunOptions {
   // Super-segments of up to 64 KiB and checksums left undone, in both directions. Without it each packet crosses as a
   // wire would carry it.
   bool offload = true;
+  // TAP: with Ethernet headers, the kernel being a neighbour on the link that the device is.
+  bool ethernet = false;
 };
 
 class TunDevice final : public Device {
@@ -30,6 +32,7 @@ class TunDevice final : public Device {
   // What the link had when the device was opened, or refresh_mtu() was called last.
   [[nodiscard]] std::uint16_t mtu() const noexcept override { return mtu_; }
   std::expected<void, std::string> refresh_mtu();
+  [[nodiscard]] bool ethernet() const noexcept override { return link_header_size_ != 0; }
   bool receive(RxPacket& packet) override;
   SendResult send(Instant now, TxPacket& packet) override;
   [[nodiscard]] int poll_descriptor() const noexcept override { return control_.get(); }
@@ -48,7 +51,7 @@ class TunDevice final : public Device {
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
 
  private:
-  TunDevice(FileDescriptor control, bool offload, std::string name, bool created);
+  TunDevice(FileDescriptor control, const TunOptions& options, std::string name, bool created);
   SendResult send_offloaded(const TxPacket& packet);
   SendResult send_plain(const TxPacket& packet);
   template <typename Write>
@@ -56,6 +59,7 @@ class TunDevice final : public Device {
 
   FileDescriptor control_;
   bool offload_;
+  std::uint16_t link_header_size_;  // 0 for TUN
   bool created_;
   std::uint16_t mtu_ = 1500;
   std::string name_;

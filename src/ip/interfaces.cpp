@@ -17,6 +17,8 @@ bool host_can_have(const IpAddress& address) noexcept {
 
 Result<InterfaceId> Interfaces::add(InterfaceConfig config) {
   if (config.addresses.empty() || interfaces_.size() >= UINT16_MAX) return std::unexpected(Error::InvalidArgument);
+  if (config.mac && (config.mac->is_group() || config.mac == MacAddress{}))
+    return std::unexpected(Error::InvalidArgument);
   for (const Cidr& own : config.addresses) {
     const std::uint16_t least = own.address.is_v4() ? kMinMtuV4 : kMinMtuV6;
     if (!host_can_have(own.address) || config.mtu < least) return std::unexpected(Error::InvalidArgument);

@@ -35,8 +35,6 @@ Stack::Impl::Impl(StackConfig config)
   env_.outbox = &control_;
 }
 
-Result<InterfaceId> Stack::Impl::add_interface(InterfaceConfig config) { return interfaces_.add(std::move(config)); }
-
 tcp::Path Stack::Impl::path_of(InterfaceId interface) const noexcept {
   const InterfaceConfig& config = interfaces_[interface];
   tcp::Path path;

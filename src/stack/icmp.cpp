@@ -5,6 +5,7 @@
 
 #include "stack/impl.hpp"
 #include "wire/endian.hpp"
+#include "wire/neighbour_discovery.hpp"
 #include "wire/tcp.hpp"
 #include "wire/udp.hpp"
 
@@ -96,6 +97,8 @@ void Stack::Impl::icmp_arrives(Instant now, InterfaceId interface, const wire::I
       counters.add(v4 ? Counter::Icmp_InEchoReps : Counter::Icmp6_InEchoReplies);
       return echo_reply_arrives(interface, ip, *icmp, message);
     case IcmpKind::Other:
+      if (packet.link_header_size != 0 && !v4 && wire::is_discovery_type(icmp->type))
+        return discovery_arrives(now, interface, ip, packet, message);
       return counters.drop(DropReason::IcmpUnknown);
     default:
       break;

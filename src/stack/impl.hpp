@@ -2,8 +2,8 @@
 //
 // packets.cpp: what comes in, down to the form that it is for. listening.cpp: listeners, SYNs and requests.
 // sockets.cpp: the life of connections and TIME_WAIT entries. commands.cpp: the application's calls. datagrams.cpp: UDP
-// and echo sockets. icmp.cpp: ICMP both ways. fragments.cpp: fragments that come in. output.cpp: the way out.
-// stack.cpp: Stack itself.
+// and echo sockets. icmp.cpp: ICMP both ways. fragments.cpp: fragments that come in. ethernet.cpp: frames. output.cpp:
+// the way out. stack.cpp: Stack itself.
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -14,6 +14,7 @@
 #include "base/siphash.hpp"
 #include "base/timer_wheel.hpp"
 #include "firstflight/stack.hpp"
+#include "ip/ethernet.hpp"
 #include "ip/fragmenter.hpp"
 #include "ip/icmp_limiter.hpp"
 #include "ip/interfaces.hpp"
@@ -111,6 +112,14 @@ class Stack::Impl {
   void refuse_protocol(Instant now, InterfaceId interface, const RxPacket& packet, const wire::IpView& ip);
   void refuse(InterfaceId interface, const FourTuple& tuple, const tcp::Segment& segment);
 
+  // ---- ethernet.cpp ----
+  bool unwrap_frame(Instant now, InterfaceId interface, RxPacket& packet);
+  [[nodiscard]] bool is_neighbour_discovery(InterfaceId interface, const RxPacket& packet,
+                                            const wire::IpView& ip) const noexcept;
+  void discovery_arrives(Instant now, InterfaceId interface, const wire::IpHeader& ip, const RxPacket& packet,
+                         ByteSpan message);
+  void report_failed_neighbours(Instant now);
+
   // ---- fragments.cpp ----
   void fragment_arrives(Instant now, InterfaceId interface, const RxPacket& packet);
   void expire_fragments(Instant now);
@@ -144,6 +153,7 @@ class Stack::Impl {
   void count_datagram(bool v4, bool udp) noexcept;
 
   // ---- output.cpp ----
+  bool next_ip_packet(Instant now, TxPacket& packet);
   bool next_packet(Instant now, TxPacket& packet);
   bool finish_unsegmented(Instant now, TxPacket& packet);
 
@@ -213,6 +223,7 @@ class Stack::Impl {
   ip::Fragmenter fragmenter_;
   ip::Reassembler fragments_v4_, fragments_v6_;
   ip::PathMtuCache path_mtu_;
+  std::unique_ptr<ip::Ethernet> ethernet_;  // null: no interface has frames
   tcp::SendHalf::WorkCache send_cache_;
   tcp::ReceiveHalf::WorkCache receive_cache_;
   std::uint32_t port_turn_ = 0;

@@ -30,6 +30,15 @@ IpAddress destination_of(const TxPacket& packet) noexcept {
 
 bool Stack::Impl::poll_transmit(Instant now, TxPacket& packet) {
   packet.clear();
+  if (ethernet_ == nullptr) return next_ip_packet(now, packet);
+  do {
+    if (ethernet_->poll(packet)) return true;
+    if (!next_ip_packet(now, packet)) return false;
+  } while (!ethernet_->address(now, packet));
+  return true;
+}
+
+bool Stack::Impl::next_ip_packet(Instant now, TxPacket& packet) {
   if (fragmenter_.next(packet)) {
     env_.counters.add(is_v4(packet) ? Counter::Ip_FragCreates : Counter::Ip6_FragCreates);
     return true;

@@ -10,6 +10,7 @@ namespace ff {
 
 void Stack::Impl::handle_packet(Instant now, InterfaceId interface, RxPacket packet) {
   assert(interface < interfaces_.size());
+  if (packet.link_header_size != 0 && !unwrap_frame(now, interface, packet)) return;
   Counters& counters = env_.counters;
   const auto ip = wire::parse_ip(packet.bytes.span(), packet.segment_size == 0);
   const bool looks_v6 = !packet.bytes.empty() && packet.bytes.data()[0] >> 4 == 6;
@@ -26,6 +27,8 @@ void Stack::Impl::deliver_ip(Instant now, InterfaceId interface, const RxPacket&
   Counters& counters = env_.counters;
   const bool v4 = ip.header.destination.is_v4();
   if (!interfaces_.is_local(ip.header.destination)) {
+    if (is_neighbour_discovery(interface, packet, ip))
+      return icmp_arrives(now, interface, ip.header, packet, ip.payload_offset, ip.payload_size);
     counters.add(v4 ? Counter::Ip_InAddrErrors : Counter::Ip6_InAddrErrors);
     return counters.drop(DropReason::IpNotForUs);
   }

@@ -131,11 +131,16 @@ void Stack::Impl::handle_deadline(Instant now) {
   }
   expire_time_waits(now);
   expire_fragments(now);
+  if (ethernet_ != nullptr) {
+    ethernet_->handle_deadline(now);
+    report_failed_neighbours(now);
+  }
 }
 
 Instant Stack::Impl::next_deadline() const {
-  return std::min({wheel_.next_deadline(), time_waits_.next_end(), fragments_v4_.next_deadline(),
-                   fragments_v6_.next_deadline()});
+  const Instant first = std::min(
+      {wheel_.next_deadline(), time_waits_.next_end(), fragments_v4_.next_deadline(), fragments_v6_.next_deadline()});
+  return ethernet_ == nullptr ? first : std::min(first, ethernet_->next_deadline());
 }
 
 bool Stack::Impl::next_segment(Instant now, TxPacket& packet) {

@@ -148,6 +148,9 @@ std::vector<Route> Stack::routes() const {
   const auto all = impl_->interfaces_.routes().all();
   return {all.begin(), all.end()};
 }
+std::vector<Neighbour> Stack::neighbours() const {
+  return impl_->ethernet_ == nullptr ? std::vector<Neighbour>() : impl_->ethernet_->neighbours();
+}
 std::size_t Stack::fragment_memory() const noexcept {
   return impl_->fragments_v4_.memory() + impl_->fragments_v6_.memory();
 }

@@ -37,11 +37,13 @@ std::string complaint_about(const StackOptions& options) {
 TEST(DeviceOption, IsANameInThisNamespaceOrAnother) {
   EXPECT_EQ(parse_device("tun:ff0"), (DeviceName{"ff0", ""}));
   EXPECT_EQ(parse_device("tun:ff0@blue"), (DeviceName{"ff0", "blue"}));
+  EXPECT_EQ(parse_device("tap:ff0@blue"), (DeviceName{"ff0", "blue", true}));
+  EXPECT_EQ(parse_device("tap:ff0")->to_string(), "tap:ff0");
   EXPECT_EQ(parse_device("tun:ff0@blue")->to_string(), "tun:ff0@blue");
 }
 
 TEST(DeviceOption, OfAnotherKindIsRefusedWithWhatWouldWork) {
-  for (const char* text : {"", "ff0", "tap:x", "tun:", "tun:a b", "tun:a/b", "tun:..", "tun:0123456789abcdef",
+  for (const char* text : {"", "ff0", "eth:x", "tap:", "tun:", "tun:a b", "tun:a/b", "tun:..", "tun:0123456789abcdef",
                            "tun:a%d", "tun:a@", "tun:a@../x", "tun:a@b/c"}) {
     const auto device = parse_device(text);
     ASSERT_FALSE(device) << text;
