@@ -22,10 +22,20 @@ void check_bounds(const IpView& view, ByteSpan packet) {
   FF_REQUIRE(std::size_t{view.payload_offset} + view.payload_size <= packet.size());
 }
 
+// What parse_ip() found to be a fragment lies whole in the packet.
+void check_fragment(ByteSpan packet) {
+  const auto fragment = parse_fragment(packet);
+  if (!fragment) return;
+  FF_REQUIRE(std::size_t{fragment->payload_offset} + fragment->payload_size <= packet.size());
+  FF_REQUIRE(fragment->header_size <= fragment->payload_offset);
+  FF_REQUIRE(fragment->more || fragment->offset > 0);
+}
+
 void check_packet(ByteSpan packet, bool trust_length_field) {
   const auto view = parse_ip(packet, trust_length_field);
   if (!view) {
     FF_REQUIRE(view.error() <= DropReason::IpExtensionHeader);
+    if (view.error() == DropReason::IpFragment && trust_length_field) check_fragment(packet);
     return;
   }
   check_bounds(*view, packet);

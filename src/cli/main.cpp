@@ -22,6 +22,7 @@ std::vector<AddCommand> commands() {
       add_link_command,
       add_kill_command,
       add_demo_command,
+      add_ping_command,
       add_lab_command,
       add_ss_command,
       add_sysctl_command,

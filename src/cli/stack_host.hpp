@@ -31,6 +31,8 @@ class StackHost {
   // "tun:ff0"
   [[nodiscard]] const std::string& device_name() const noexcept { return device_name_; }
   [[nodiscard]] bool has_family(bool v4) const noexcept;
+  // The device's.
+  [[nodiscard]] std::uint16_t mtu() const noexcept { return tun_->mtu(); }
 
   // What went wrong beneath the stack: the device went away, which ends the loop, or the capture is not complete. Empty
   // while all is well.

@@ -16,7 +16,9 @@ void Stack::Impl::handle_packet(Instant now, InterfaceId interface, RxPacket pac
   const bool looks_v6 = !packet.bytes.empty() && packet.bytes.data()[0] >> 4 == 6;
   counters.add(looks_v6 ? Counter::Ip6_InReceives : Counter::Ip_InReceives);
   if (!ip) {
-    if (ip.error() == DropReason::IpFragment) return fragment_arrives(now, interface, packet);
+    // A super-segment never is one: its length field says nothing.
+    if (ip.error() == DropReason::IpFragment && packet.segment_size == 0)
+      return fragment_arrives(now, interface, packet);
     counters.add(looks_v6 ? Counter::Ip6_InHdrErrors : Counter::Ip_InHdrErrors);
     return counters.drop(ip.error());
   }
