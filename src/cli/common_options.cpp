@@ -160,6 +160,7 @@ void add_stack_options(CLI::App& app, StackOptions& options) {
       ->type_name("NAME=VALUE")
       ->expected(1)
       ->take_all()
+      ->allow_extra_args(false)
       ->group(kGroup);
   options.program = app.get_name();
   CLI::Option* control =

@@ -274,6 +274,7 @@ void add_get_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("get", "fetch by HTTP, with the request in the SYN where that is possible");
   add_typed_options(*command, "URL", options->urls, parse_url, "http://HOST[:PORT]/PATH; several are fetched in turn")
       ->expected(1, 1000)
+      ->allow_extra_args()
       ->required();
   command->add_flag("--no-fast-open", options->no_fast_open, "open connections the ordinary way");
   add_typed_option(

@@ -55,7 +55,8 @@ CLI::Option* add_typed_options(CLI::App& app, const std::string& name, std::vect
           },
           description)
       ->expected(1)
-      ->take_all();
+      ->take_all()
+      ->allow_extra_args(false);  // the next word is no second value
 }
 
 }  // namespace ff::cli

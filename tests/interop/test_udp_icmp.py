@@ -153,8 +153,9 @@ def test_ff_ping_hears_of_time_exceeded(lab, family):
     link = Link(lab, "tun")
     link.space.sysctl("net.ipv4.ip_forward", 1)
     link.space.sysctl("net.ipv6.conf.all.forwarding", 1)
-    link.space.ip("link add d0 type dummy")
+    link.space.ip("link add d0 type veth peer name d1")
     link.space.ip("link set d0 up")
+    link.space.ip("link set d1 up")
     far = {4: "203.0.113.9", 6: "2001:db8:f::9"}[family]
     link.space.ip("route add %s/%d dev d0" % (far, 32 if family == 4 else 128))
     said = link.ff_ping(family, far, "-c", "1", "-t", "1", "-W", "2", "--gateway", KERNEL[family], status=1)
@@ -200,6 +201,7 @@ def neighbour(link, family):
 def test_the_kernel_finds_its_neighbour_again(lab, family):
     """The kernel's cache goes through its states: asked for, forgotten, asked by unicast."""
     link = Link(lab, "tap")
+    link.space.ip("address add fe80::1/64 dev ff0 nodad")  # what the kernel asks its IPv6 neighbours from
     link.space.sysctl("net.ipv%d.neigh.ff0.base_reachable_time_ms" % family, 500)
     link.space.sysctl("net.ipv%d.neigh.ff0.delay_first_probe_time" % family, 1)
     link.echo(family)
