@@ -106,6 +106,9 @@ namespace ff {
   X(Udp6, RcvbufErrors)                \
   X(Udp6, SndbufErrors)                \
   X(Udp6, InCsumErrors)                \
+  X(TcpExt, SyncookiesSent)            \
+  X(TcpExt, SyncookiesRecv)            \
+  X(TcpExt, SyncookiesFailed)          \
   X(TcpExt, EmbryonicRsts)             \
   X(TcpExt, OutOfWindowIcmps)          \
   X(TcpExt, TW)                        \
@@ -133,6 +136,7 @@ namespace ff {
   X(TcpExt, TCPSYNChallenge)           \
   X(TcpExt, TCPACKSkippedChallenge)    \
   X(TcpExt, TCPTimeWaitOverflow)       \
+  X(TcpExt, TCPReqQFullDoCookies)      \
   X(TcpExt, TCPReqQFullDrop)           \
   X(TcpExt, TCPWinProbe)               \
   X(TcpExt, TCPSynRetrans)             \

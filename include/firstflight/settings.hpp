@@ -77,11 +77,14 @@ struct Settings {
   bool tcp_moderate_rcvbuf = true;                          // net.ipv4.tcp_moderate_rcvbuf
   std::uint32_t tcp_orphan_retries = 0;                     // net.ipv4.tcp_orphan_retries; 0 means 8
   std::uint32_t tcp_retries2 = 15;                          // net.ipv4.tcp_retries2
+  bool tcp_rfc1337 = false;                                 // net.ipv4.tcp_rfc1337
   BufferSizes tcp_rmem{4096, 131072, 6291456};              // net.ipv4.tcp_rmem
   BufferSizes tcp_wmem{4096, 16384, 4194304};               // net.ipv4.tcp_wmem
   bool tcp_sack = true;                                     // net.ipv4.tcp_sack
+  std::uint32_t tcp_syn_linear_timeouts = 0;                // net.ipv4.tcp_syn_linear_timeouts; Linux's default is 4
   std::uint32_t tcp_syn_retries = 6;                        // net.ipv4.tcp_syn_retries
   std::uint32_t tcp_synack_retries = 5;                     // net.ipv4.tcp_synack_retries
+  std::uint32_t tcp_syncookies = 1;                         // net.ipv4.tcp_syncookies
   bool tcp_timestamps = true;                               // net.ipv4.tcp_timestamps
   bool tcp_window_scaling = true;                           // net.ipv4.tcp_window_scaling
 };

@@ -22,6 +22,7 @@ Stack::Impl::Impl(StackConfig config)
       default_fast_open_key_{key_for(config_.seed, "Fast Open cookies").bytes},
       demux_(forms_, key_for(config_.seed, "demultiplexer")),
       time_waits_(key_for(config_.seed, "TIME_WAIT")),
+      syn_cookies_(key_for(config_.seed, "SYN cookies")),
       control_(env_.counters),
       datagrams_(env_.settings, env_.counters, config_.seed),
       icmp_limiter_(env_.settings, env_.counters, key_for(config_.seed, "ICMP limits"),

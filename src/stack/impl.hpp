@@ -26,6 +26,7 @@
 #include "stack/time_waits.hpp"
 #include "tcp/connection.hpp"
 #include "tcp/environment.hpp"
+#include "tcp/syn_cookie.hpp"
 #include "udp/sockets.hpp"
 #include "wire/icmp.hpp"
 #include "wire/ip.hpp"
@@ -161,12 +162,18 @@ class Stack::Impl {
   [[nodiscard]] Listener* find_listener(const Endpoint& local) noexcept;
   void listener_arrives(Instant now, InterfaceId interface, const FourTuple& tuple, Listener& listener,
                         tcp::Segment& segment, std::optional<Seq> iss = std::nullopt);
-  [[nodiscard]] bool may_queue(Listener& listener, const tcp::Segment& syn);
+  enum class Room : std::uint8_t { InQueue, Cookie, None };
+  [[nodiscard]] Room room_for_syn(Listener& listener, bool reuses_time_wait);
+  void send_cookie(Instant now, InterfaceId interface, const FourTuple& tuple, Listener& listener, tcp::Segment& syn);
+  // An ACK for a listener; false when it brings no cookie of ours.
+  bool cookie_arrives(Instant now, InterfaceId interface, const FourTuple& tuple, Listener& listener,
+                      tcp::Segment& segment);
   void open_fast(Instant now, InterfaceId interface, const FourTuple& tuple, Listener& listener, tcp::Segment& syn,
                  Seq iss, const std::optional<wire::FastOpenOption>& grant);
   void request_arrives(Instant now, tcp::Request& request, tcp::Segment& segment);
   void request_timeout(Instant now, tcp::Request& request);
   void complete(Instant now, tcp::Request& request, tcp::Segment& segment);
+  void establish(Instant now, Listener& listener, const tcp::PassiveOpen& how, tcp::Segment& segment);
   void send_syn_ack(Instant now, tcp::Request& request);
   void remove(tcp::Request& request) noexcept;
   void offer_to_acceptor(Listener& listener, Socket& socket);
@@ -208,6 +215,7 @@ class Stack::Impl {
   ip::Interfaces interfaces_;
   Demux demux_;
   TimeWaits time_waits_;
+  tcp::SynCookies syn_cookies_;
   TimerWheel wheel_;
   boost::unordered_flat_map<Endpoint, std::uint32_t, EndpointHash> listening_;
   SocketList<&Socket::transmit_hook> transmit_ring_;

@@ -36,11 +36,16 @@ void Stack::Impl::listener_arrives(Instant now, InterfaceId interface, const Fou
                                    tcp::Segment& segment, std::optional<Seq> iss) {
   // "First, check for a RST", "second, check for an ACK", "third, check for a SYN".
   if (segment.flags.rst()) return env_.counters.drop(DropReason::TcpResetForNoSocket);
-  if (segment.flags.ack()) return refuse(interface, tuple, segment);
+  if (segment.flags.ack()) {
+    if (cookie_arrives(now, interface, tuple, listener, segment)) return;
+    return refuse(interface, tuple, segment);
+  }
   if (!segment.flags.syn() || segment.flags.fin()) return env_.counters.drop(DropReason::TcpFlags);
   if (tuple.remote.address.is_multicast() || tuple.remote.address.is_broadcast() || tuple.remote.address.is_any())
     return env_.counters.drop(DropReason::TcpSynOnly);
-  if (!may_queue(listener, segment)) return;
+  const Room room = room_for_syn(listener, iss.has_value());
+  if (room == Room::None) return;
+  if (room == Room::Cookie) return send_cookie(now, interface, tuple, listener, segment);
   const Seq own = iss.value_or(initial_sequence_number(now, tuple));
 
   const FastOpenKeys keys = keys_of(listener);
@@ -67,29 +72,82 @@ void Stack::Impl::listener_arrives(Instant now, InterfaceId interface, const Fou
   wheel_.arm(request.timer, request.next_timeout(now));
 }
 
-bool Stack::Impl::may_queue(Listener& listener, const tcp::Segment&) {
+// In the order of Linux's tcp_conn_request. A SYN that reuses a TIME_WAIT entry has its sequence number given already
+// and can have no cookie.
+Stack::Impl::Room Stack::Impl::room_for_syn(Listener& listener, bool reuses_time_wait) {
   Counters& counters = env_.counters;
+  const auto refused = [&](DropReason reason) {
+    counters.add(Counter::TcpExt_ListenDrops);
+    counters.drop(reason);
+    return Room::None;
+  };
+  const bool full = listener.requests > listener.accept_limit;  // one more than the limit fits, as in the accept queue
+  const std::uint32_t cookies = env_.settings.tcp_syncookies;
+  const bool wants_cookie = (full || cookies == 2) && !reuses_time_wait;
+  if (wants_cookie) counters.add(cookies != 0 ? Counter::TcpExt_TCPReqQFullDoCookies : Counter::TcpExt_TCPReqQFullDrop);
+  if (wants_cookie && cookies == 0) return refused(DropReason::TcpSynQueueFull);
   if (listener.accept_queue_full()) {
     counters.add(Counter::TcpExt_ListenOverflows);
-    counters.add(Counter::TcpExt_ListenDrops);
-    counters.drop(DropReason::TcpAcceptQueueFull);
-    return false;
+    return refused(DropReason::TcpAcceptQueueFull);
   }
-  // As Linux without SYN cookies: the last quarter of the backlog is not for peers that nothing is known of, and none
-  // is.
+  if (wants_cookie) return Room::Cookie;
+  // Without cookies the last quarter of the backlog is not for peers that nothing is known of, and none is.
   const std::uint32_t backlog = env_.settings.tcp_max_syn_backlog;
-  const bool full = listener.requests > listener.accept_limit;  // one more than the limit fits, as in the accept queue
   const bool last_quarter = listener.requests >= backlog || backlog - listener.requests < backlog >> 2;
-  if (full || last_quarter) {
-    counters.add(Counter::TcpExt_TCPReqQFullDrop);
-    counters.add(Counter::TcpExt_ListenDrops);
-    counters.drop(DropReason::TcpSynQueueFull);
+  if (cookies == 0 && last_quarter && !reuses_time_wait) return refused(DropReason::TcpSynQueueFull);
+  if (forms_.connections.size() + forms_.requests.size() >= config_.max_connections)
+    return refused(DropReason::TcpConnectionLimit);
+  return Room::InQueue;
+}
+
+// RFC 4987 §3.6. Without timestamps there is no place for what the SYN's other options say; Fast Open, whose data would
+// have to be kept, there is none.
+void Stack::Impl::send_cookie(Instant now, InterfaceId interface, const FourTuple& tuple, Listener& listener,
+                              tcp::Segment& syn) {
+  TxPacket* packet = control_.add();
+  if (packet == nullptr) return;  // the client asks again
+  tcp::Offer offer = tcp::Offer::of(env_.settings);
+  if (!offer.timestamps || !syn.options.timestamps) offer = {};
+  const tcp::Agreed agreed = tcp::Agreed::of(offer, syn.options, tuple.local.address.is_v4());
+  tcp::Request request(0);
+  request.begin(tuple, interface, syn, offer, syn_cookies_.make(tuple, syn.seq, agreed.peer_mss, now));
+  const std::uint32_t ts_offset = timestamp_offset(tuple) + tcp::cookie_timestamp_shift(now, agreed);
+  request.emit_syn_ack(env_, now, path_of(interface), ts_offset, std::nullopt, *packet);
+  listener.cookies_until = now + tcp::SynCookies::kValid;
+  env_.counters.add(Counter::TcpExt_SyncookiesSent);
+}
+
+bool Stack::Impl::cookie_arrives(Instant now, InterfaceId interface, const FourTuple& tuple, Listener& listener,
+                                 tcp::Segment& segment) {
+  if (env_.settings.tcp_syncookies == 0 || segment.flags.syn() || now >= listener.cookies_until) return false;
+  const Seq iss = segment.ack - 1u;
+  const Seq irs = segment.seq - 1u;
+  const auto mss = syn_cookies_.check(tuple, irs, iss, now);
+  if (!mss) {
+    env_.counters.add(Counter::TcpExt_SyncookiesFailed);
     return false;
   }
-  if (forms_.connections.size() + forms_.requests.size() >= config_.max_connections) {
-    counters.add(Counter::TcpExt_ListenDrops);
-    counters.drop(DropReason::TcpConnectionLimit);
-    return false;
+  env_.counters.add(Counter::TcpExt_SyncookiesRecv);
+  tcp::PassiveOpen how;
+  how.tuple = tuple;
+  how.path = path_of(interface);
+  how.iss = iss;
+  how.irs = irs;
+  how.ts_offset = timestamp_offset(tuple);
+  if (env_.settings.tcp_timestamps && segment.options.timestamps) {
+    const auto& timestamps = *segment.options.timestamps;
+    how.agreed = tcp::agreed_in_timestamp(Timestamp(timestamps.echo_reply.raw() - how.ts_offset));
+    how.agreed.ts_recent = timestamps.value;
+  }
+  how.agreed.peer_mss = *mss;
+  how.syn_ack_sent_at = now;
+  how.syn_ack_retransmitted = true;  // when it went is forgotten, too: nothing to measure
+  if (listener.accept_queue_full()) {
+    env_.counters.add(Counter::TcpExt_ListenOverflows);
+    env_.counters.add(Counter::TcpExt_ListenDrops);
+    env_.counters.drop(DropReason::TcpAcceptQueueFull);
+  } else {
+    establish(now, listener, how, segment);
   }
   return true;
 }
@@ -167,6 +225,10 @@ void Stack::Impl::complete(Instant now, tcp::Request& request, tcp::Segment& seg
   const tcp::PassiveOpen how =
       request.passive_open(now, path_of(request.interface()), timestamp_offset(request.tuple()));
   remove(request);
+  establish(now, listener, how, segment);
+}
+
+void Stack::Impl::establish(Instant now, Listener& listener, const tcp::PassiveOpen& how, tcp::Segment& segment) {
   tcp::Context c = context(now);
   Socket& socket = new_socket();
   socket.tcp.establish(c, how, segment);

@@ -7,6 +7,15 @@
 
 namespace ff::tcp {
 
+namespace {
+// How long it takes until a timer that starts at `rto` has run out once and `retries` times more, doubling each time.
+Duration time_of_doublings(Duration rto, std::uint32_t retries) noexcept {
+  const auto doublings = static_cast<std::uint32_t>(std::bit_width(static_cast<std::uint64_t>(kMaxRto / rto)) - 1);
+  if (retries <= doublings) return rto * ((std::int64_t{2} << retries) - 1);
+  return rto * ((std::int64_t{2} << doublings) - 1) + kMaxRto * (retries - doublings);
+}
+}  // namespace
+
 void Connection::deadline(Context& c) {
   if (timers_.take(TimerKind::DelayedAck, c.now)) {
     c.env.counters.add(Counter::TcpExt_DelayedACKs);
@@ -32,12 +41,15 @@ void Connection::deadline(Context& c) {
 
 void Connection::syn_timeout(Context& c) {
   c.env.counters.add(Counter::TcpExt_TCPTimeouts);
-  if (retransmits_ >= c.env.settings.tcp_syn_retries) {
+  // As Linux: tcp_syn_linear_timeouts come on top, but no longer than the doubling ones alone would take.
+  const Settings& settings = c.env.settings;
+  const bool all_sent = retransmits_ >= settings.tcp_syn_retries + settings.tcp_syn_linear_timeouts;
+  if (all_sent || c.now - syn_sent_at_ >= time_of_doublings(kInitialRto, settings.tcp_syn_retries)) {
     c.env.counters.add(Counter::Tcp_AttemptFails);
     return finish(c, soft_error_.value_or(Error::TimedOut));
   }
   ++retransmits_;
-  ++backoff_;
+  if (retransmits_ > settings.tcp_syn_linear_timeouts) ++backoff_;
   syn_due_ = true;
 }
 
@@ -81,14 +93,7 @@ bool Connection::given_up(const Context& c) const noexcept {
   const Settings& settings = c.env.settings;
   std::uint32_t retries = settings.tcp_retries2;
   if (orphaned_) retries = settings.tcp_orphan_retries == 0 ? 8 : settings.tcp_orphan_retries;
-  const auto doublings = static_cast<std::uint32_t>(std::bit_width(static_cast<std::uint64_t>(kMaxRto / kMinRto)) - 1);
-  Duration limit;
-  if (retries <= doublings) {
-    limit = kMinRto * ((std::int64_t{2} << retries) - 1);
-  } else {
-    limit = kMinRto * ((std::int64_t{2} << doublings) - 1) + kMaxRto * (retries - doublings);
-  }
-  return retransmits_ > 0 && c.now - timeouts_began_ >= limit;
+  return retransmits_ > 0 && c.now - timeouts_began_ >= time_of_doublings(kMinRto, retries);
 }
 
 // RFC 9293 §3.8.6.1: never given up while the peer answers.

@@ -18,7 +18,12 @@ TimeWait::Outcome TimeWait::arrives(Environment& env, const Segment& segment) no
 
   const bool bare = segment.end() == segment.seq || segment.flags.rst();
   if (!paws_rejects && segment.seq == rcv_nxt_ && bare) {
-    if (segment.flags.rst()) return Outcome::Remove;
+    if (segment.flags.rst()) {
+      if (!env.settings.tcp_rfc1337) return Outcome::Remove;
+      // RFC 1337 §3: it may be one of the old connection's, and what it protects from may still be under way.
+      env.counters.drop(DropReason::TcpTimeWait);
+      return Outcome::Ignore;
+    }
     if (has_timestamp) ts_recent_ = segment.options.timestamps->value;
     env.counters.drop(DropReason::TcpTimeWait);
     return Outcome::Ignore;

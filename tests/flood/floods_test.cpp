@@ -272,5 +272,71 @@ TEST(Floods, TinySegments) {
   expect_bounded_receiving(scaled(100'000), [](std::uint32_t step) { return step; });
 }
 
+// A million SYNs from hosts that do not exist, ten thousand to each of a hundred honest clients, who come meanwhile.
+TEST(Floods, SpoofedSyns) {
+  constexpr std::uint32_t kHonest = 100;
+  const std::uint32_t each = scaled(1'000'000) / kHonest;
+  const Grown grown = in_fresh_process([&](const auto& mark) -> std::string {
+    Site site;
+    Dice dice;
+    const ConnectionId before = site.ask();
+    std::vector<ConnectionId> honest;
+    const auto flood = [&](std::uint32_t count) {
+      for (std::uint32_t i = 0; i < count; ++i) {
+        site.attack({.tuple = dice.stranger(Site::kEcho), .flags = TcpFlags::kSyn, .seq = dice.number()});
+        if (i % 100 == 99) site.advance(1ms);
+      }
+    };
+    mark();
+    for (std::uint32_t i = 0; i < kHonest; ++i) {
+      flood(each / 2);
+      honest.push_back(site.ask());
+      flood(each - each / 2);
+    }
+    mark();
+    if (site.server().counters()[Counter::TcpExt_SyncookiesSent] == 0) return "the SYN queue was never full";
+    site.advance(5s);
+    for (const ConnectionId id : honest)
+      if (!site.served(id)) return "an honest client was not served";
+    return serves(site, before);
+  });
+  EXPECT_EQ(grown.wrong, "");
+  EXPECT_LE(grown.bytes, 10 * kMegabyte);
+  RecordProperty("grown", std::to_string(grown.bytes));
+}
+
+// Somebody got a cookie for each of many addresses, and sends SYNs with data in their name.
+TEST(Floods, FastOpenInOthersNames) {
+  const std::uint32_t count = scaled(100'000);
+  const Grown grown = in_fresh_process([&](const auto& mark) -> std::string {
+    Site site;
+    Dice dice;
+    const ConnectionId asks_for_cookie = site.ask(FastOpenMode::Now);
+    const ConnectionId honest = site.ask(FastOpenMode::Now);
+    if (!site.served(asks_for_cookie) || site.info(honest).fast_open != FastOpenOutcome::Accepted)
+      return "Fast Open does not work even in peace";
+    mark();
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const FourTuple tuple = dice.stranger(Site::kEcho);
+      Site::Forged syn{.tuple = tuple, .flags = TcpFlags::kSyn, .seq = dice.number(), .data = "charge my account"};
+      const bool valid = i % 2 == 0;
+      syn.options.fast_open.emplace();
+      syn.options.fast_open->cookie =
+          site.server().fast_open_cookie(valid ? tuple.remote.address : dice.address(), tuple.local.address);
+      site.attack(syn);
+      // The true owner of the address knows nothing of it, and resets.
+      if (i % 4 == 0) site.attack({.tuple = tuple, .flags = TcpFlags::kRst, .seq = syn.seq + 1 + 17});
+      if (i % 100 == 99) site.advance(1ms);
+    }
+    mark();
+    if (site.server().counters()[Counter::TcpExt_TCPFastOpenListenOverflow] == 0) return "the bound was never reached";
+    if (site.server().population().connections > 1000) return "too many half-open connections";
+    return serves(site, honest);
+  });
+  EXPECT_EQ(grown.wrong, "");
+  EXPECT_LE(grown.bytes, 5 * kMegabyte);
+  RecordProperty("grown", std::to_string(grown.bytes));
+}
+
 }  // namespace
 }  // namespace ff::flood

@@ -60,6 +60,20 @@ def test_accept_queue_that_fills_during_the_handshake(both, abort):
     both(scenario)
 
 
+@pytest.mark.parametrize("linear", [0, 3, 4])
+def test_syn_retransmission_schedule(both, linear):
+    def scenario(t):
+        t.sysctl("net.ipv4.tcp_syn_retries", 2)
+        t.sysctl("net.ipv4.tcp_syn_linear_timeouts", linear)
+        peer = t.peer(5001)
+        t.connect("socket", peer)
+        for _ in range(3):
+            peer.expect("S seq 0", limit=5)
+        assert t.recv("socket", limit=12) == "ETIMEDOUT"
+
+    both(scenario)
+
+
 def test_syn_ack_retransmission_schedule(both):
     def scenario(t):
         t.sysctl("net.ipv4.tcp_synack_retries", 2)
@@ -71,6 +85,49 @@ def test_syn_ack_retransmission_schedule(both):
         peer.expect_nothing(5)
         peer.send("A")  # the request is forgotten by now
         peer.expect("R seq 1")
+
+    both(scenario)
+
+
+@pytest.mark.parametrize("timestamps", [True, False])
+@pytest.mark.parametrize("cookies", [0, 1, 2])
+def test_full_syn_queue(both, cookies, timestamps):
+    def scenario(t):
+        t.sysctl("net.ipv4.tcp_syncookies", cookies)
+        t.sysctl("net.ipv4.tcp_synack_retries", 0)
+        t.listen(backlog=1)
+        peers = [t.peer(port, timestamps=timestamps) for port in range(5001, 5005)]
+        for peer in peers:
+            peer.send("S")
+            peer.drain(0.04)
+        # Those that were answered complete the handshake, the last ones first; two find room.
+        for peer in reversed(peers):
+            if peer.expected is not None:
+                peer.send("PA", b"hello")
+                peer.drain(0.04)
+        for name in ["first", "second"]:
+            t.accept(name)
+            t.recv(name)
+            t.send(name, "x" * 2000)  # in segments of the size that the cookie has kept
+            t.settle(0.04)
+        t.counted("TcpExtSyncookiesSent", "TcpExtSyncookiesRecv", "TcpExtSyncookiesFailed",
+                  "TcpExtTCPReqQFullDoCookies", "TcpExtTCPReqQFullDrop", "TcpExtListenDrops")
+
+    both(scenario)
+
+
+def test_guessed_syn_cookie(both):
+    def scenario(t):
+        t.sysctl("net.ipv4.tcp_syncookies", 2)
+        t.listen()
+        peer = t.peer(5001)
+        peer.send("S")
+        peer.expect("SA")
+        peer.send("A", ack=1000)
+        peer.expect("R seq 1000")
+        peer.send("A")
+        assert t.accept("socket") is None
+        t.counted("TcpExtSyncookiesSent", "TcpExtSyncookiesRecv", "TcpExtSyncookiesFailed")
 
     both(scenario)
 
@@ -342,6 +399,21 @@ def test_syn_in_time_wait_with_an_older_number_and_a_newer_timestamp(both):
         peer.nxt -= 1000
         peer.send("S", clock=9000)
         peer.expect("SA")
+
+    both(scenario)
+
+
+@pytest.mark.parametrize("rfc1337", [0, 1])
+def test_reset_in_time_wait(both, rfc1337):
+    def scenario(t):
+        t.sysctl("net.ipv4.tcp_rfc1337", rfc1337)
+        peer = time_wait_peer(t)
+        peer.send("R", seq=77)  # not the number expected
+        peer.drain()
+        peer.send("R", seq=2)
+        peer.drain()
+        peer.send("FA", seq=1)  # answered by ACK as long as there is an entry
+        peer.expect("A seq 2 ack 2" if rfc1337 else "R seq 2")
 
     both(scenario)
 

@@ -28,7 +28,7 @@ std::string dump(const Settings& settings) {
 
 TEST(Settings, AreListedByName) {
   const auto list = setting_list();
-  EXPECT_EQ(list.size(), 49u);
+  EXPECT_EQ(list.size(), 52u);
   EXPECT_TRUE(std::ranges::is_sorted(list, {}, &SettingInfo::name));
   for (const SettingInfo& info : list) {
     EXPECT_FALSE(info.allowed.empty()) << info.name;
@@ -80,6 +80,9 @@ TEST(Settings, EachChangesItsOwnValue) {
   set("net.ipv4.tcp_sack", "0");
   set("net.ipv4.tcp_syn_retries", "17");
   set("net.ipv4.tcp_synack_retries", "18");
+  set("net.ipv4.tcp_rfc1337", "1");
+  set("net.ipv4.tcp_syn_linear_timeouts", "22");
+  set("net.ipv4.tcp_syncookies", "2");
   set("net.ipv4.tcp_timestamps", "0");
   set("net.ipv4.tcp_window_scaling", "0");
   set("net.ipv4.tcp_wmem", "19 20 21");
@@ -105,6 +108,9 @@ TEST(Settings, EachChangesItsOwnValue) {
   EXPECT_FALSE(s.tcp_sack);
   EXPECT_EQ(s.tcp_syn_retries, 17u);
   EXPECT_EQ(s.tcp_synack_retries, 18u);
+  EXPECT_TRUE(s.tcp_rfc1337);
+  EXPECT_EQ(s.tcp_syn_linear_timeouts, 22u);
+  EXPECT_EQ(s.tcp_syncookies, 2u);
   EXPECT_FALSE(s.tcp_timestamps);
   EXPECT_FALSE(s.tcp_window_scaling);
   EXPECT_EQ(s.tcp_wmem.min, 19u);
@@ -175,6 +181,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Range{"net.ipv4.tcp_orphan_retries", kByteEnds, kBeyondByte},
                     Range{"net.ipv4.tcp_retries2", kByteEnds, kBeyondByte},
                     Range{"net.ipv4.tcp_rmem", kSizes, kNoSizes}, Range{"net.ipv4.tcp_sack", kFlagEnds, kNoFlag},
+                    Range{"net.ipv4.tcp_syn_linear_timeouts", {"0", "127"}, {"", "-1", "128"}},
+                    Range{"net.ipv4.tcp_syncookies", {"0", "1", "2"}, {"", "3"}},
                     Range{"net.ipv4.tcp_syn_retries", {"1", "127"}, {"", "0", "128"}},
                     Range{"net.ipv4.tcp_synack_retries", kByteEnds, kBeyondByte},
                     Range{"net.ipv4.tcp_timestamps", kFlagEnds, kNoFlag},

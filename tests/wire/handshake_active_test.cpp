@@ -46,6 +46,36 @@ WIRE_TEST(HandshakeActive, SynRetriesAreASetting) {
   w.ended_with(Error::TimedOut);
 }
 
+// tcp_syn_linear_timeouts come on top of tcp_syn_retries, without back-off.
+WIRE_TEST(HandshakeActive, LinearTimeoutsComeFirst) {
+  w.set("net.ipv4.tcp_syn_retries", "2");
+  w.set("net.ipv4.tcp_syn_linear_timeouts", "3");
+  w.connect();
+  w.out(w.our_syn());
+  std::uint32_t ms = 0;
+  for (const int seconds : {1, 1, 1, 1, 2}) {
+    w.advance(std::chrono::seconds(seconds));
+    ms += static_cast<std::uint32_t>(seconds) * 1000;
+    w.out(syn(0).mss(w.mss()).sack_ok().ts(ms, 0).wscale(7));
+  }
+  w.advance(4s);
+  w.ended_with(Error::TimedOut);
+}
+
+// But the whole takes no longer than the doubling ones alone would, 1 + 2 s here.
+WIRE_TEST(HandshakeActive, LinearTimeoutsEndWithTheDoublingOnes) {
+  w.set("net.ipv4.tcp_syn_retries", "1");
+  w.set("net.ipv4.tcp_syn_linear_timeouts", "4");
+  w.connect();
+  w.out(w.our_syn());
+  for (const std::uint32_t ms : {1000u, 2000u}) {
+    w.advance(1s);
+    w.out(syn(0).mss(w.mss()).sack_ok().ts(ms, 0).wscale(7));
+  }
+  w.advance(1s);
+  w.ended_with(Error::TimedOut);
+}
+
 // RFC 9293 §3.10.7.3 "second": RST with an acceptable ACK.
 WIRE_TEST(HandshakeActive, ResetRefusesTheConnection) {
   w.connect();

@@ -61,6 +61,15 @@ WIRE_TEST(TimeWait, ResetOutsideTheWindowDoesNot) {
   w.population({.connections = 0, .requests = 0, .time_waits = 1, .listeners = 1});
 }
 
+// With tcp_rfc1337 not even the exact number ends it.
+WIRE_TEST(TimeWait, ResetIsIgnoredByRfc1337) {
+  w.set("net.ipv4.tcp_rfc1337", "1");
+  enter_time_wait(w);
+  w.in(rst(2));
+  w.dropped(DropReason::TcpTimeWait, 1);
+  w.population({.connections = 0, .requests = 0, .time_waits = 1, .listeners = 1});
+}
+
 // E7, RFC 9293 §3.10.7.4 (MAY-2): a SYN beyond the last number begins a new connection on the same four-tuple.
 WIRE_TEST(TimeWait, NewerSynReusesTheFourTuple) {
   enter_time_wait(w);
