@@ -257,12 +257,14 @@ std::expected<FragmentView, DropReason> parse_fragment_v6(ByteSpan packet) noexc
   std::uint32_t field = 6;
   std::uint32_t offset = kIpv6HeaderSize;
   // parse_ip() has been here and found each header whole.
-  while (p[field] != kFragment) {
-    if (!is_extension_header(p[field]) || offset + 16 > end) return std::unexpected(DropReason::IpFragment);
+  for (;;) {
+    if (!is_extension_header(p[field]) || offset + 8 > end) return std::unexpected(DropReason::IpFragment);
+    const bool is_fragment_header = p[field] == kFragment;
+    // An atomic one before it makes no fragment (RFC 6946).
+    if (is_fragment_header && (load_be16(p + offset + 2) & 0xfff9) != 0) break;
     field = offset;
-    offset += 8u + p[offset + 1] * 8u;
+    offset += is_fragment_header ? 8u : 8u + p[offset + 1] * 8u;
   }
-  if (offset + 8 > end) return std::unexpected(DropReason::IpFragment);
   FragmentView view;
   view.header.source = IpAddress::v6(packet.subspan<8, 16>());
   view.header.destination = IpAddress::v6(packet.subspan<24, 16>());

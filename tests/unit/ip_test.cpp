@@ -210,6 +210,19 @@ TEST(Ipv6, DropsExtensionHeadersForTheRightReason) {
   EXPECT_DROP(IpExtensionHeader, v6_packet(60, many + "06 00 01 04 00000000"));
 }
 
+TEST(Ipv6, FragmentBehindAnAtomicOne) {
+  const Bytes packet = v6_packet(44, "2c 00 0000 00000000  06 00 0009 00000007  0102030405060708");
+  EXPECT_DROP(IpFragment, packet);
+  const auto fragment = parse_fragment(packet);
+  ASSERT_TRUE(fragment);
+  EXPECT_EQ(fragment->offset, 8u);
+  EXPECT_TRUE(fragment->more);
+  EXPECT_EQ(fragment->identification, 7u);
+  EXPECT_EQ(fragment->header_size, 48u);
+  EXPECT_EQ(fragment->next_header_field, 40u);
+  EXPECT_GE(fragment->payload_size, 8u);
+}
+
 TEST(Ipv6, LeavesUnknownProtocolsToTheStack) {
   EXPECT_EQ(parse_ip(v6_packet(59))->header.protocol, 59);  // "no next header"
   EXPECT_EQ(parse_ip(v6_packet(132))->header.protocol, 132);
