@@ -253,6 +253,20 @@ void syn_in_time_wait(Lab& lab) {
   lab.expect_equal("TIME_WAIT entries at the server", lab.server.population().time_waits, 1);
 }
 
+// The hazard of RFC 1337: an old duplicate makes the side that has forgotten the connection send a RST, which ends the
+// TIME_WAIT of the side that has not.
+void reset_in_time_wait(Lab& lab) {
+  const bool ignored = lab.server.on("tcp_rfc1337");
+  const Connected both = time_wait_at_server(lab);
+  lab.say("an old segment of the server's turns up at the client, which knows nothing of it and answers with RST");
+  Segment reset = lab.next_from(lab.client, both.client.tuple());
+  reset.tcp.flags = {wire::TcpFlags::kRst};
+  reset.tcp.options = {};
+  lab.forge(lab.client, reset);
+  lab.run(100ms);
+  lab.expect_equal("TIME_WAIT entries at the server", lab.server.population().time_waits, ignored ? 1 : 0);
+}
+
 // ---- E9 ------------------------------------------------------------------------------------------------------------
 
 void close_wait(Lab& lab) {
@@ -398,6 +412,15 @@ std::vector<Scenario> closing_scenarios() {
                  "duplicate, by its timestamp or sequence number, the new connection is safe and is made at once.",
        .knobs = {{"syn", {"newer", "older"}, "what comes for the entry"}, {"tcp_timestamps", {"1", "0"}, ""}},
        .play = syn_in_time_wait},
+      {.name = "reset-in-time-wait",
+       .ids = {"E7"},
+       .summary = "a RST ends TIME_WAIT early, unless tcp_rfc1337 forbids it",
+       .lesson =
+           "TIME_WAIT protects a later connection from old packets, and an old packet can end it: the peer, which "
+           "has forgotten the connection, answers it with a RST. RFC 1337 calls that assassination, and advises to "
+           "ignore the RST; Linux leaves it to a setting.",
+       .knobs = {{"tcp_rfc1337", {"0", "1"}, ""}},
+       .play = reset_in_time_wait},
       {.name = "close-wait",
        .ids = {"E9"},
        .summary = "CLOSE_WAIT waits for the own application, without limit",

@@ -108,6 +108,45 @@ void accept_queue_overflow(Lab& lab) {
   lab.expect_equal("resets", lab.number_of(lab.server, rst), 0);
 }
 
+// ---- B4 ------------------------------------------------------------------------------------------------------------
+
+void syn_flood(Lab& lab) {
+  const std::uint64_t cookies = lab.server.number("tcp_syncookies");
+  const Listener listener = lab.server.listen({.backlog = 8});
+  lab.say("a hundred SYNs come from addresses that never answer; the backlog is 8");
+  Segment forged;
+  forged.destination = {lab.server.address(), kPort};
+  forged.tcp.flags = {wire::TcpFlags::kSyn};
+  forged.tcp.window = {1000};
+  forged.tcp.options.mss = 1000;
+  for (std::uint8_t i = 0; i < 100; ++i) {
+    forged.source = {lab.stranger(i), 1234};
+    lab.forge(lab.client, forged);
+  }
+  lab.run(100ms);
+  lab.expect(lab.server.population().requests <= 9,
+             fmt::format("requests that the server keeps: {}, not a hundred", lab.server.population().requests));
+  lab.say("now an honest client connects");
+  Socket honest = lab.client.connect();
+  lab.run(200ms);
+  if (cookies == 0) {
+    lab.expect_state("it waits, as its SYN was dropped", honest.state(), TcpState::SynSent);
+    lab.expect(lab.server.count(Counter::TcpExt_TCPReqQFullDrop) > 0, "TCPReqQFullDrop counts the dropped");
+    return;
+  }
+  lab.expect_state("it is connected, though there was no room to remember its SYN", honest.state(),
+                   TcpState::Established);
+  lab.expect(lab.server.count(Counter::TcpExt_SyncookiesSent) > 0,
+             "SyncookiesSent counts the SYN-ACKs that are cookies");
+  lab.expect_equal("SyncookiesRecv", lab.server.count(Counter::TcpExt_SyncookiesRecv), 1);
+  Socket accepted = lab.server.accept(listener);
+  lab.expect(accepted.info().sack && accepted.info().snd_wscale > 0,
+             "what the SYN offered (SACK, window scale) came back through the timestamp");
+  honest.write("hello");
+  lab.run(200ms);
+  lab.expect_equal("and data flows", accepted.read(), "hello");
+}
+
 // ---- B5 ------------------------------------------------------------------------------------------------------------
 
 void syn_retries(Lab& lab) {
@@ -318,6 +357,15 @@ std::vector<Scenario> opening_scenarios() {
            "ListenOverflows are the sign.",
        .knobs = {{"tcp_abort_on_overflow", {"0", "1"}, ""}},
        .play = accept_queue_overflow},
+      {.name = "syn-flood",
+       .ids = {"B4", "B2"},
+       .summary = "SYN cookies serve honest clients while forged SYNs fill the queue",
+       .lesson =
+           "Each forged SYN takes a place in the SYN queue until its SYN-ACK has been repeated in vain. When the "
+           "queue is full, the server remembers nothing: it puts what it must know into the sequence number of the "
+           "SYN-ACK, signed with a secret, and makes the connection when that number comes back.",
+       .knobs = {{"server.tcp_syncookies", {"1", "0", "2"}, ""}},
+       .play = syn_flood},
       {.name = "syn-retries",
        .ids = {"B5"},
        .summary = "a client that gets no answer repeats its SYN with growing pauses, then gives up",
