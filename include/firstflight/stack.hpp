@@ -32,6 +32,7 @@
 #include "firstflight/settings.hpp"
 #include "firstflight/sockets.hpp"
 #include "firstflight/time.hpp"
+#include "firstflight/trace.hpp"
 
 namespace ff {
 
@@ -183,6 +184,9 @@ class Stack {
   Result<void> set_header(DatagramId socket, const DatagramHeader& header);
   Result<void> set_user_data(DatagramId socket, std::uint64_t user_data);
   Result<void> close(DatagramId socket);
+
+  // Who is told what happens to connections from now on; null: nobody. It must outlive the stack, or be taken away.
+  void set_trace(TraceSink* sink) noexcept;
 
   // Replaces what is known of one destination.
   void set_fast_open_cache(const FastOpenCacheEntry& entry);

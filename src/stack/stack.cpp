@@ -133,6 +133,8 @@ bool Stack::poll_transmit(Instant now, TxPacket& packet) { return impl_->poll_tr
 std::optional<Event> Stack::poll_event() { return impl_->poll_event(); }
 Instant Stack::next_deadline() const { return impl_->next_deadline(); }
 
+void Stack::set_trace(TraceSink* sink) noexcept { impl_->env_.trace = sink; }
+
 Result<ConnectionInfo> Stack::info(ConnectionId connection) const {
   const Socket* socket = impl_->find(connection);
   if (socket == nullptr) return std::unexpected(Error::StaleHandle);

@@ -70,17 +70,23 @@ bool Connection::is_duplicate_ack(const Segment& segment, bool window_changed) c
   return !window_changed;
 }
 
+void Connection::take_rtt(const Context& c, Duration sample) {
+  rtt_.sample(sample);
+  if (c.env.trace != nullptr) [[unlikely]]
+    c.env.trace->on_event(c.now, tuple_, trace::RttMeasured{sample, rtt_.srtt(), rtt_.rttvar(), rtt_.rto()});
+}
+
 // RFC 6298 §2, RFC 7323 §4.1. What was sent more than once is measured by timestamps only (Karn's rule).
 void Connection::measure_rtt(Context& c, const Segment& segment, const SendHalf::Acknowledged& acked) {
   if (!acked.retransmitted && acked.first_sent_at != kNever) {
-    rtt_.sample(c.now - acked.first_sent_at);
+    take_rtt(c, c.now - acked.first_sent_at);
     backoff_ = 0;
     return;
   }
   if (!timestamps_ || !segment.options.timestamps || segment.options.timestamps->echo_reply.raw() == 0) return;
   const std::int32_t ticks = timestamp_at(c.now, ts_offset_) - segment.options.timestamps->echo_reply;
   if (ticks < 0) return;
-  rtt_.sample(std::chrono::milliseconds(std::max(ticks, 1)));
+  take_rtt(c, std::chrono::milliseconds(std::max(ticks, 1)));
   backoff_ = 0;
 }
 

@@ -7,6 +7,7 @@
 namespace ff::tcp {
 
 void Connection::arrives(Context& c, Segment& segment) {
+  const Observation observation = observe(c);
   c.env.counters.add(Counter::Tcp_InSegs, segment.count);
   totals_.received(segment, c.now);
   if (state_ == TcpState::SynSent) return arrives_in_syn_sent(c, segment);

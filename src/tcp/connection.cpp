@@ -114,6 +114,11 @@ CaState Connection::ca_state() const noexcept {
   }
 }
 
+Observed Connection::observed() const noexcept {
+  return {state_,      fast_open_,     ca_state(),     cc_.cwnd(), cc_.ssthresh(),
+          snd_.lost(), total_retrans_, bytes_retrans_, timers_};
+}
+
 SocketMemory Connection::memory(const Environment& env) const noexcept {
   SocketMemory memory;
   memory.rmem_alloc = rcv_.memory();

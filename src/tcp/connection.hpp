@@ -16,6 +16,7 @@
 #include "tcp/environment.hpp"
 #include "tcp/fastopen/client_cache.hpp"
 #include "tcp/handshake.hpp"
+#include "tcp/observation.hpp"
 #include "tcp/receive_half.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/segment.hpp"
@@ -111,6 +112,7 @@ class Connection {
   // The window as a TIME_WAIT entry goes on telling it.
   [[nodiscard]] WireWindow last_window() const noexcept { return last_window_; }
   [[nodiscard]] ConnectionInfo info() const;
+  [[nodiscard]] Observed observed() const noexcept;
   [[nodiscard]] SocketMemory memory(const Environment& env) const noexcept;
   // The timer that ss shows; not that of a delayed ACK.
   struct ShownTimer {
@@ -165,6 +167,7 @@ class Connection {
   // acknowledge.cpp
   Verdict check_ack_number(Context& c, const Segment& segment);
   void acknowledged(Context& c, const Segment& segment);
+  void take_rtt(const Context& c, Duration sample);
   void measure_rtt(Context& c, const Segment& segment, const SendHalf::Acknowledged& acked);
   void measure_handshake(Context& c, const Segment& segment, SendHalf::Acknowledged acked);
   void duplicate_ack(Context& c);
@@ -214,6 +217,10 @@ class Connection {
   [[nodiscard]] Duration rto() const noexcept { return backed_off(base_rto(), backoff_); }
   [[nodiscard]] std::uint32_t pipe() const noexcept;
   [[nodiscard]] CaState ca_state() const noexcept;
+  // While it lives, whoever listens is told what changes.
+  [[nodiscard]] Observation observe(const Context& c, Cause cause = Cause::Other) const noexcept {
+    return {c.env.trace, c.now, *this, cause};
+  }
   [[nodiscard]] bool synchronized() const noexcept { return state_ >= TcpState::Established; }
   [[nodiscard]] bool may_send_data() const noexcept {
     return state_ == TcpState::Established || state_ == TcpState::CloseWait || state_ == TcpState::FinWait1 ||

@@ -17,6 +17,7 @@ Duration time_of_doublings(Duration rto, std::uint32_t retries) noexcept {
 }  // namespace
 
 void Connection::deadline(Context& c) {
+  const Observation observation = observe(c, Cause::Deadline);
   if (timers_.take(TimerKind::DelayedAck, c.now)) {
     c.env.counters.add(Counter::TcpExt_DelayedACKs);
     // The peer sends too little to wait for: as Linux, be less patient from now on.

@@ -8,6 +8,7 @@
 #include "firstflight/packet.hpp"
 #include "firstflight/settings.hpp"
 #include "firstflight/time.hpp"
+#include "firstflight/trace.hpp"
 #include "tcp/fastopen/client_cache.hpp"
 
 namespace ff::tcp {
@@ -46,6 +47,7 @@ struct Environment {
   ClientCache fast_open_cache;
   ChallengeAckLimit challenge_acks;
   Outbox* outbox = nullptr;
+  TraceSink* trace = nullptr;  // null: nobody listens
 };
 
 }  // namespace ff::tcp

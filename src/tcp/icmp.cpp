@@ -33,6 +33,7 @@ constexpr std::uint16_t kMinPathMtuV6 = 1280;
 }  // namespace
 
 void Connection::icmp_error(Context& c, wire::IcmpKind kind, std::uint16_t mtu, Seq seq) {
+  const Observation observation = observe(c);
   // RFC 5927 §4.1: only about bytes in flight.
   if (at_or_before(snd_.max_sent(), seq) || before(seq, snd_.una())) {
     c.env.counters.add(Counter::TcpExt_OutOfWindowIcmps);

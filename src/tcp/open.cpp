@@ -19,6 +19,7 @@ void Connection::begin(const FourTuple& tuple, const Path& path, Seq iss, std::u
 }
 
 void Connection::open(Context& c, const ActiveOpen& how, Slice data) {
+  const Observation observation = observe(c);
   begin(how.tuple, how.path, how.iss, how.ts_offset);
   no_delay_ = how.no_delay;
   fast_open_ = how.plan.outcome;
@@ -89,6 +90,7 @@ void Connection::begin_passive(Context& c, const PassiveOpen& how) {
 }
 
 void Connection::establish(Context& c, const PassiveOpen& how, Segment& segment) {
+  const Observation observation = observe(c);
   begin_passive(c, how);
   snd_.sent(1, how.syn_ack_sent_at, c.send_cache);
   const SendHalf::Acknowledged acked = snd_.acknowledge(how.iss + 1, c.send_cache);
@@ -100,6 +102,7 @@ void Connection::establish(Context& c, const PassiveOpen& how, Segment& segment)
 
 void Connection::establish_fast_open(Context& c, const PassiveOpen& how, Segment& syn,
                                      const std::optional<wire::FastOpenOption>& grant) {
+  const Observation observation = observe(c);
   begin_passive(c, how);
   fast_open_child_ = true;
   if (grant) {

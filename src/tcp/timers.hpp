@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "firstflight/time.hpp"
 
@@ -16,6 +17,22 @@ enum class TimerKind : std::uint8_t {
   Close,       // how long an orphan may stay in FIN_WAIT_2
   kCount
 };
+
+constexpr std::string_view name_of(TimerKind kind) noexcept {
+  switch (kind) {
+    case TimerKind::Retransmit:
+      return "retransmit";
+    case TimerKind::Persist:
+      return "persist";
+    case TimerKind::DelayedAck:
+      return "delayed-ack";
+    case TimerKind::Close:
+      return "close";
+    case TimerKind::kCount:
+      break;
+  }
+  return "";
+}
 
 class Timers {
  public:
@@ -33,8 +50,9 @@ class Timers {
     return true;
   }
 
- private:
   static constexpr std::size_t kKinds = static_cast<std::size_t>(TimerKind::kCount);
+
+ private:
   static constexpr std::size_t index(TimerKind kind) noexcept { return static_cast<std::size_t>(kind); }
   std::array<Instant, kKinds> at_ = [] {
     std::array<Instant, kKinds> never;

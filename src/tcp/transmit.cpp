@@ -15,6 +15,7 @@ bool Connection::may_transmit() const noexcept {
 }
 
 bool Connection::transmit(Context& c, TxPacket& packet) {
+  const Observation observation = observe(c);
   if (state_ == TcpState::Closed || state_ == TcpState::TimeWait) return false;
   if (syn_due_) return transmit_syn(c, packet);
   if (state_ == TcpState::SynSent) return false;

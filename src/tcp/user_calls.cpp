@@ -30,6 +30,7 @@ Result<void> Connection::may_write() noexcept {
 }
 
 Result<std::size_t> Connection::write(Context& c, ByteSpan bytes) {
+  const Observation observation = observe(c);
   if (const auto allowed = may_write(); !allowed) return std::unexpected(allowed.error());
   const std::uint32_t limit = send_limit(c.env);
   const std::uint32_t room = limit > snd_.queued() ? limit - snd_.queued() : 0;
@@ -46,6 +47,7 @@ Result<std::size_t> Connection::write(Context& c, ByteSpan bytes) {
 }
 
 Result<void> Connection::write(Context& c, Slice bytes) {
+  const Observation observation = observe(c);
   if (const auto allowed = may_write(); !allowed) return std::unexpected(allowed.error());
   if (bytes.empty()) return {};
   if (snd_.queued() >= send_limit(c.env)) {
@@ -91,6 +93,7 @@ void Connection::after_read(Context& c, std::uint32_t bytes) {
 }
 
 Result<void> Connection::shutdown_write(Context& c) {
+  const Observation observation = observe(c);
   if (const auto allowed = may_write(); !allowed) {
     if (allowed.error() == Error::BrokenPipe && snd_.fin_queued()) return {};
     return std::unexpected(state_ == TcpState::Closed ? Error::NotConnected : allowed.error());
@@ -106,6 +109,7 @@ Result<void> Connection::shutdown_write(Context& c) {
 }
 
 Result<void> Connection::shutdown_read(Context& c) {
+  const Observation observation = observe(c);
   if (state_ == TcpState::Closed || state_ == TcpState::TimeWait) return std::unexpected(Error::NotConnected);
   read_shut_ = true;
   rcv_.discard_unread(c.receive_cache);
@@ -115,6 +119,7 @@ Result<void> Connection::shutdown_read(Context& c) {
 }
 
 void Connection::close(Context& c) {
+  const Observation observation = observe(c);
   orphaned_ = true;
   switch (state_) {
     case TcpState::Closed:
@@ -141,6 +146,7 @@ void Connection::close(Context& c) {
 }
 
 void Connection::abort(Context& c) {
+  const Observation observation = observe(c);
   orphaned_ = true;
   if (state_ == TcpState::Closed || state_ == TcpState::TimeWait) return;
   if (state_ != TcpState::SynSent) {
