@@ -73,7 +73,7 @@ class SocketCursor {
 
  private:
   friend class Stack;
-  static constexpr std::uint8_t kKinds = 4;  // listeners, requests, connections, TIME_WAIT entries
+  static constexpr std::uint8_t kKinds = 5;  // listeners, requests, connections, TIME_WAIT entries, datagram sockets
 
   std::uint32_t states_ = kAllStates;
   bool tcp_ = true;

@@ -41,6 +41,9 @@ void add_demo_command(CLI::App& app);
 void add_ping_command(CLI::App& app);
 void add_lab_command(CLI::App& app);
 void add_ss_command(CLI::App& app);
+void add_netstat_command(CLI::App& app);
+void add_nstat_command(CLI::App& app);
 void add_sysctl_command(CLI::App& app);
+void add_settings_page_command(CLI::App& app);
 
 }  // namespace ff::cli

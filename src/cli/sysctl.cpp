@@ -85,10 +85,10 @@ void set(ControlClient& client, const SysctlOptions& options, std::vector<Settin
   control::Json pairs = control::Json::array();
   std::vector<SettingAssignment> good;
   for (const SettingAssignment& assignment : assignments) {
-    const auto done = set_settings(trial, {&assignment, 1});
-    if (!done) throw UsageError(done.error());
-    // A line that may fail does so silently.
-    if (assignment.may_fail && !set_setting(trial, assignment.name, assignment.value)) continue;
+    if (!set_setting(trial, assignment.name, assignment.value)) {
+      if (const auto done = set_settings(trial, {&assignment, 1}); !done) throw UsageError(done.error());
+      continue;  // a line that may fail does so silently
+    }
     pairs.push_back({assignment.name, assignment.value});
     good.push_back(assignment);
   }
@@ -98,6 +98,12 @@ void set(ControlClient& client, const SysctlOptions& options, std::vector<Settin
   for (const SettingAssignment& assignment : good)
     for (const Shown& setting : after)
       if (matches(assignment.name, setting.name)) print(options, setting);
+}
+
+// `ff sysctl "tcp_sack = 0"` is as good as without blanks.
+std::string trimmed(const std::string& text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  return first == std::string::npos ? std::string() : text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
 std::vector<SettingAssignment> assignments_of(const SysctlOptions& options) {
@@ -112,7 +118,7 @@ std::vector<SettingAssignment> assignments_of(const SysctlOptions& options) {
   for (const std::string& word : options.words) {
     const std::size_t equals = word.find('=');
     if (equals != std::string::npos) {
-      assignments.push_back({.name = word.substr(0, equals), .value = word.substr(equals + 1)});
+      assignments.push_back({.name = trimmed(word.substr(0, equals)), .value = trimmed(word.substr(equals + 1))});
     } else if (options.write) {
       throw UsageError(fmt::format("'{}' has no '='; -w takes NAME=VALUE, such as tcp_fin_timeout=30", word));
     }

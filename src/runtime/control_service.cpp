@@ -137,9 +137,10 @@ ControlSocket::Answer Service::counters(const Json& request) const {
   if (format == request.end()) return result(encode(counters));
   const std::string name = format->is_string() ? format->get<std::string>() : std::string();
   if (name == "snmp") return result(proc_net_snmp(counters, stack_.settings()));
+  if (name == "snmp6") return result(proc_net_snmp6(counters));
   if (name == "netstat") return result(proc_net_netstat(counters));
   if (name == "prometheus") return result(prometheus_text(counters));
-  return error(fmt::format("there is no format \"{}\"; there are snmp, netstat and prometheus", cut(name)));
+  return error(fmt::format("there is no format \"{}\"; there are snmp, snmp6, netstat and prometheus", cut(name)));
 }
 
 // A batch to each line, made when the line before has gone: never more than one of them is in memory.

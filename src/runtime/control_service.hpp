@@ -7,7 +7,7 @@
 //   {"command": "settings"}                                  every setting: name, value, allowed, meaning
 //   {"command": "set", "settings": [["NAME", "VALUE"], ...]} all of them, or none and why
 //   {"command": "counters"}                                  every counter, drop reason and Fast Open outcome
-//   {"command": "counters", "format": "snmp"}                as text: snmp, netstat, prometheus
+//   {"command": "counters", "format": "snmp"}                as text: snmp, snmp6, netstat, prometheus
 //   {"command": "sockets", "states": ["LISTEN", ...], "protocols": ["tcp", "udp"]}
 //                                                            in batches; both lists may be left out
 #pragma once

@@ -1,5 +1,5 @@
-// What the stack holds, socket by socket: listeners first, as ss shows them, then requests, connections and TIME_WAIT
-// entries.
+// What the stack holds, socket by socket: listeners first, as ss shows them, then requests, connections, TIME_WAIT
+// entries and datagram sockets.
 #include <algorithm>
 
 #include "stack/impl.hpp"
@@ -8,7 +8,7 @@ namespace ff {
 
 namespace {
 
-enum Kind : std::uint8_t { kListeners, kRequests, kConnections, kTimeWaits };
+enum Kind : std::uint8_t { kListeners, kRequests, kConnections, kTimeWaits, kDatagrams };
 
 // Ids are told apart by what they name, then by slot and generation.
 std::uint64_t id_of(Kind kind, std::uint32_t index, std::uint32_t generation) noexcept {
@@ -71,6 +71,26 @@ SocketInfo describe(const tcp::Connection& connection, const tcp::Environment& e
   return socket;
 }
 
+SocketInfo describe(const udp::Socket& datagram) {
+  const DatagramInfo info = datagram.info();
+  SocketInfo socket;
+  socket.protocol = SocketProtocol::Udp;
+  socket.state = info.remote ? TcpState::Established : TcpState::Closed;
+  socket.tuple.local = info.local;
+  socket.tuple.remote =
+      info.remote.value_or(Endpoint{info.local.address.is_v4() ? IpAddress::any_v4() : IpAddress::any_v6(), 0});
+  socket.ipv6_only = datagram.binding.ipv6_only;
+  socket.recv_queue = info.receive_queue;
+  socket.send_queue = info.send_queue;
+  socket.memory = {.rmem_alloc = info.receive_queue,
+                   .rcvbuf = info.receive_buffer,
+                   .wmem_alloc = info.send_queue,
+                   .sndbuf = info.send_buffer,
+                   .wmem_queued = info.send_queue,
+                   .drops = static_cast<std::uint32_t>(info.drops)};
+  return socket;
+}
+
 }  // namespace
 
 std::vector<SocketInfo> Stack::sockets(Instant now, SocketCursor& cursor, std::size_t most) const {
@@ -112,6 +132,12 @@ std::vector<SocketInfo> Stack::sockets(Instant now, SocketCursor& cursor, std::s
   });
   scan(impl.time_waits_, kTimeWaits, [&](const TimeWaits::View& entry) {
     return wanted(TcpState::TimeWait) ? std::optional(describe(entry, now)) : std::nullopt;
+  });
+  scan(impl.datagrams_.all(), kDatagrams, [&](const udp::Socket& socket) {
+    // Echo sockets have identifiers, no ports: ss would list them under raw.
+    const TcpState state = socket.remote ? TcpState::Established : TcpState::Closed;
+    const bool shown = socket.protocol == DatagramProtocol::Udp && cursor.wants(SocketProtocol::Udp, state);
+    return shown ? std::optional(describe(socket)) : std::nullopt;
   });
   return found;
 }

@@ -29,6 +29,7 @@ class Sockets {
   [[nodiscard]] Socket* find(DatagramId id) noexcept { return pool_.find(id.index, id.generation); }
   [[nodiscard]] Socket* find(DatagramProtocol protocol, const FourTuple& tuple) noexcept;
   [[nodiscard]] std::vector<DatagramId> list() const;
+  [[nodiscard]] const Pool<Socket>& all() const noexcept { return pool_; }
 
   // False when the socket has no room for it.
   bool deliver(Socket& socket, Datagram datagram);
