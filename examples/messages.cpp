@@ -114,7 +114,7 @@ int main() {
   ff::Instant now{1s};
   ff::ConnectOptions connect;
   connect.remote = listen.local;
-  connect.no_delay = true;
+  connect.options.no_delay = true;
   const auto connection = client.connect(now, connect);
   if (!listener || !connection) return 1;
 

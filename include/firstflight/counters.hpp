@@ -109,6 +109,9 @@ namespace ff {
   X(TcpExt, SyncookiesSent)            \
   X(TcpExt, SyncookiesRecv)            \
   X(TcpExt, SyncookiesFailed)          \
+  X(TcpExt, TCPDeferAcceptDrop)        \
+  X(TcpExt, TCPAbortOnMemory)          \
+  X(TcpExt, TWRecycled)                \
   X(TcpExt, EmbryonicRsts)             \
   X(TcpExt, OutOfWindowIcmps)          \
   X(TcpExt, TW)                        \

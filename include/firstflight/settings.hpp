@@ -72,13 +72,20 @@ struct Settings {
   std::uint32_t tcp_fastopen_blackhole_timeout_sec = 3600;  // net.ipv4...; Linux's default is 0
   std::uint32_t tcp_fin_timeout = 60;                       // net.ipv4.tcp_fin_timeout, seconds
   std::uint32_t tcp_invalid_ratelimit = 500;                // net.ipv4.tcp_invalid_ratelimit, milliseconds
+  std::uint32_t tcp_keepalive_intvl = 75;                   // net.ipv4.tcp_keepalive_intvl
+  std::uint32_t tcp_keepalive_probes = 9;                   // net.ipv4.tcp_keepalive_probes
+  std::uint32_t tcp_keepalive_time = 7200;                  // net.ipv4.tcp_keepalive_time
+  std::uint32_t tcp_max_orphans = 65536;                    // net.ipv4.tcp_max_orphans
   std::uint32_t tcp_max_syn_backlog = 4096;                 // net.ipv4.tcp_max_syn_backlog
   std::uint32_t tcp_max_tw_buckets = 131072;                // net.ipv4.tcp_max_tw_buckets
   bool tcp_moderate_rcvbuf = true;                          // net.ipv4.tcp_moderate_rcvbuf
+  std::uint32_t tcp_notsent_lowat = UINT32_MAX;             // net.ipv4.tcp_notsent_lowat, bytes
   std::uint32_t tcp_orphan_retries = 0;                     // net.ipv4.tcp_orphan_retries; 0 means 8
   std::uint32_t tcp_retries2 = 15;                          // net.ipv4.tcp_retries2
   bool tcp_rfc1337 = false;                                 // net.ipv4.tcp_rfc1337
   BufferSizes tcp_rmem{4096, 131072, 6291456};              // net.ipv4.tcp_rmem
+  std::uint32_t tcp_tw_reuse = 2;                           // net.ipv4.tcp_tw_reuse
+  std::uint32_t tcp_tw_reuse_delay = 1000;                  // net.ipv4.tcp_tw_reuse_delay
   BufferSizes tcp_wmem{4096, 16384, 4194304};               // net.ipv4.tcp_wmem
   bool tcp_sack = true;                                     // net.ipv4.tcp_sack
   std::uint32_t tcp_syn_linear_timeouts = 0;                // net.ipv4.tcp_syn_linear_timeouts; Linux's default is 4

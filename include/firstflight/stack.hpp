@@ -30,6 +30,7 @@
 #include "firstflight/packet.hpp"
 #include "firstflight/seed.hpp"
 #include "firstflight/settings.hpp"
+#include "firstflight/socket_options.hpp"
 #include "firstflight/sockets.hpp"
 #include "firstflight/time.hpp"
 #include "firstflight/trace.hpp"
@@ -66,6 +67,7 @@ struct ListenOptions {
   std::optional<std::uint32_t> fast_open_queue{};
   // Keys for this listener alone (TCP_FASTOPEN_KEY).
   std::optional<FastOpenKeys> fast_open_keys{};
+  SocketOptions options{};      // its own, and those of the connections it accepts
   std::uint64_t user_data = 0;  // comes back in events
 };
 
@@ -81,8 +83,8 @@ struct ConnectOptions {
   FastOpenMode fast_open = FastOpenMode::Off;
   bool fast_open_no_cookie = false;  // TCP_FASTOPEN_NO_COOKIE: data in the SYN without a cookie
   Slice data{};                      // the first bytes to send; they go out in the SYN as far as they may
-  bool no_delay = false;             // TCP_NODELAY
-  std::uint64_t user_data = 0;       // comes back in events
+  SocketOptions options{};
+  std::uint64_t user_data = 0;  // comes back in events
 };
 
 // What happened to a socket since the last event of it; several may be told at once.
@@ -165,6 +167,15 @@ class Stack {
   Result<void> abort(Instant now, ConnectionId connection);
 
   Result<void> set_no_delay(Instant now, ConnectionId connection, bool on);
+  // All options at once; options() gives those that hold now. InvalidArgument: one is out of range, none is changed
+  // (check() in socket_options.hpp says which).
+  Result<void> set_options(Instant now, ConnectionId connection, const SocketOptions& options);
+  Result<void> set_options(ListenerId listener, const SocketOptions& options);
+  // TCP_QUICKACK: not for good, the traffic decides anew.
+  Result<void> set_quick_ack(Instant now, ConnectionId connection, bool on);
+  // TCP_SAVED_SYN: IP and TCP header of the SYN that began this connection, once; NotFound where its listener was not
+  // asked to save_syn, or it was told already.
+  Result<std::string> take_saved_syn(ConnectionId connection);
   Result<void> set_user_data(ConnectionId connection, std::uint64_t user_data);
 
   // ---- commands: datagram sockets --------------------------------------------------------------------------------
@@ -202,6 +213,7 @@ class Stack {
 
   // ---- getters ---------------------------------------------------------------------------------------------------
   [[nodiscard]] Result<ConnectionInfo> info(ConnectionId connection) const;
+  [[nodiscard]] Result<SocketOptions> options(ConnectionId connection) const;
   [[nodiscard]] Result<DatagramInfo> info(DatagramId socket) const;
   [[nodiscard]] std::vector<DatagramId> datagram_sockets() const;
   // In the order in which they are tried.

@@ -20,7 +20,7 @@ void Fetch::start(Instant now) {
   ConnectOptions options;
   options.remote = remote_;
   options.fast_open = fast_open_ ? FastOpenMode::Now : FastOpenMode::Off;
-  options.no_delay = true;
+  options.options.no_delay = true;
   options.data =
       Slice::adopt(fmt::format("GET {} HTTP/1.1\r\n"
                                "Host: {}\r\n"

@@ -143,7 +143,7 @@ void window_scaling(Lab& lab) {
 
 void nagle(Lab& lab) {
   const bool no_delay = lab.parameter("TCP_NODELAY") == "1";
-  Connected both = connected(lab, {.no_delay = no_delay});
+  Connected both = connected(lab, {.options = {.no_delay = no_delay}});
   lab.say("the client writes five times ten bytes, a millisecond apart");
   for (int i = 0; i < 5; ++i) {
     both.client.write("0123456789");
@@ -187,7 +187,7 @@ void silly_window(Lab& lab) {
 // ---- C4 ------------------------------------------------------------------------------------------------------------
 
 void delayed_ack(Lab& lab) {
-  Connected both = connected(lab, {.no_delay = true});
+  Connected both = connected(lab, {.options = {.no_delay = true}});
   const auto exchange = [&](std::string_view answer) {
     const std::size_t before = lab.number_of(lab.server, pure_ack);
     both.client.write("request");

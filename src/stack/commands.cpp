@@ -62,7 +62,7 @@ std::uint32_t Stack::Impl::timestamp_offset(const FourTuple& tuple) const noexce
 }
 
 Result<ListenerId> Stack::Impl::listen(const ListenOptions& options) {
-  if (options.local.port == 0) return std::unexpected(Error::InvalidArgument);
+  if (options.local.port == 0 || !ff::check(options.options)) return std::unexpected(Error::InvalidArgument);
   if (!options.local.address.is_any() && !interfaces_.is_local(options.local.address))
     return std::unexpected(Error::AddressNotAvailable);
   // A wildcard and a specific address on one port exclude each other, and :: includes 0.0.0.0 unless it says otherwise.
@@ -101,6 +101,24 @@ Result<ConnectionId> Stack::Impl::accept(ListenerId id) {
   return ConnectionId{socket.index, forms_.connections.generation(socket.index)};
 }
 
+Result<void> Stack::Impl::set_options(ListenerId id, const SocketOptions& options) {
+  Listener* listener = listeners_.find(id.index, id.generation);
+  if (listener == nullptr) return std::unexpected(Error::StaleHandle);
+  if (!ff::check(options)) return std::unexpected(Error::InvalidArgument);
+  listener->options.options = options;
+  return {};
+}
+
+Result<std::string> Stack::Impl::take_saved_syn(ConnectionId id) {
+  const Socket* socket = find(id);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  const auto saved = connection_syns_.find(socket->index);
+  if (saved == connection_syns_.end()) return std::unexpected(Error::NotFound);
+  std::string syn = std::move(saved->second);
+  connection_syns_.erase(saved);
+  return syn;
+}
+
 Result<void> Stack::Impl::close_listener(Instant now, ListenerId id) {
   Listener* listener = listeners_.find(id.index, id.generation);
   if (listener == nullptr) return std::unexpected(Error::StaleHandle);
@@ -128,6 +146,7 @@ Result<void> Stack::Impl::close_listener(Instant now, ListenerId id) {
 }
 
 Result<ConnectionId> Stack::Impl::connect(Instant now, const ConnectOptions& options) {
+  if (!ff::check(options.options)) return std::unexpected(Error::InvalidArgument);
   const Endpoint& remote = options.remote;
   if (remote.port == 0 || remote.address.is_any() || remote.address.is_multicast() || remote.address.is_broadcast())
     return std::unexpected(Error::InvalidArgument);
@@ -144,9 +163,9 @@ Result<ConnectionId> Stack::Impl::connect(Instant now, const ConnectOptions& opt
   }
   if (options.local && options.local->port != 0) {
     tuple.local.port = options.local->port;
-    if (in_use(tuple)) return std::unexpected(Error::AddressInUse);
+    if (in_use(now, tuple)) return std::unexpected(Error::AddressInUse);
   } else {
-    const auto port = ephemeral_port(tuple.local.address, remote);
+    const auto port = ephemeral_port(now, tuple.local.address, remote);
     if (!port) return std::unexpected(port.error());
     tuple.local.port = *port;
   }
@@ -156,7 +175,14 @@ Result<ConnectionId> Stack::Impl::connect(Instant now, const ConnectOptions& opt
   how.tuple = tuple;
   how.iss = initial_sequence_number(now, tuple);
   how.ts_offset = timestamp_offset(tuple);
-  how.no_delay = options.no_delay;
+  how.options = &options.options;
+  if (const auto old = time_waits_.find(tuple)) {
+    // RFC 6191 §3: beyond the numbers, and the timestamps, of the one before.
+    how.iss = time_waits_[*old].next_iss();
+    how.ts_recent = time_waits_[*old].ts_recent().value_or(Timestamp());
+    env_.counters.add(Counter::TcpExt_TWRecycled);
+    time_waits_.remove(*old);
+  }
   how.fast_open = options.fast_open;
   if (options.fast_open != FastOpenMode::Off)
     how.plan = tcp::plan_client(env_.fast_open_cache, env_.settings, remote.address, options.fast_open_no_cookie, now);
@@ -170,15 +196,28 @@ Result<ConnectionId> Stack::Impl::connect(Instant now, const ConnectOptions& opt
   return ConnectionId{socket.index, forms_.connections.generation(socket.index)};
 }
 
+// An entry in TIME_WAIT gives way by tcp_tw_reuse: with timestamps, PAWS tells old segments from new (RFC 6191 §3).
+bool Stack::Impl::in_use(Instant now, const FourTuple& tuple) const noexcept {
+  if (demux_.find(tuple)) return true;
+  const auto old = time_waits_.find(tuple);
+  if (!old) return false;
+  const Settings& settings = env_.settings;
+  const bool loopback = tuple.local.address.is_loopback() && tuple.remote.address.is_loopback();
+  const bool allowed = settings.tcp_tw_reuse == 1 || (settings.tcp_tw_reuse == 2 && loopback);
+  const Instant since = time_waits_.ends_at(*old) - tcp::kTimeWaitLength;
+  return !allowed || !settings.tcp_timestamps || !time_waits_[*old].ts_recent() ||
+         now - since < std::chrono::milliseconds(settings.tcp_tw_reuse_delay);
+}
+
 // RFC 6056 §3.3.3: a sequence of its own for each destination, from a place that nobody can guess.
-Result<std::uint16_t> Stack::Impl::ephemeral_port(const IpAddress& local, const Endpoint& remote) {
+Result<std::uint16_t> Stack::Impl::ephemeral_port(Instant now, const IpAddress& local, const Endpoint& remote) {
   const PortRange range = env_.settings.ip_local_port_range;
   const std::uint32_t count = static_cast<std::uint32_t>(range.last - range.first) + 1;
   FourTuple tuple{{local, 0}, remote};
   const auto start = static_cast<std::uint32_t>(tuple_hash(port_key_, tuple));
   for (std::uint32_t i = 0; i < count; ++i) {
     tuple.local.port = static_cast<std::uint16_t>(range.first + (start + port_turn_ + i) % count);
-    if (in_use(tuple) || port_taken_by_listener(tuple.local)) continue;
+    if (in_use(now, tuple) || port_taken_by_listener(tuple.local)) continue;
     port_turn_ += i + 1;
     return tuple.local.port;
   }
@@ -198,6 +237,7 @@ Result<void> Stack::Impl::close(Instant now, ConnectionId id, bool abort) {
     socket->tcp.abort(c);
   } else {
     socket->tcp.close(c);
+    count_orphan(*socket, now);
   }
   settle(*socket, now);
   return {};

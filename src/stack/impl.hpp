@@ -67,6 +67,8 @@ class Stack::Impl {
   Result<InterfaceId> add_interface(InterfaceConfig config);
   Result<ListenerId> listen(const ListenOptions& options);
   Result<ConnectionId> accept(ListenerId id);
+  Result<void> set_options(ListenerId id, const SocketOptions& options);
+  Result<std::string> take_saved_syn(ConnectionId id);
   Result<void> close_listener(Instant now, ListenerId id);
   Result<ConnectionId> connect(Instant now, const ConnectOptions& options);
   Result<void> close(Instant now, ConnectionId id, bool abort);
@@ -173,7 +175,12 @@ class Stack::Impl {
   void request_arrives(Instant now, tcp::Request& request, tcp::Segment& segment);
   void request_timeout(Instant now, tcp::Request& request);
   void complete(Instant now, tcp::Request& request, tcp::Segment& segment);
-  void establish(Instant now, Listener& listener, const tcp::PassiveOpen& how, tcp::Segment& segment);
+  void establish(Instant now, Listener& listener, const tcp::PassiveOpen& how, tcp::Segment& segment,
+                 std::string saved_syn);
+  [[nodiscard]] bool waits_for_data(const Listener& listener, const tcp::Request& request,
+                                    const tcp::Segment& segment) const noexcept;
+  // The path of a connection that this listener accepts, as far as its options say.
+  [[nodiscard]] tcp::Path path_for(const Listener& listener, InterfaceId interface) const noexcept;
   void send_syn_ack(Instant now, tcp::Request& request);
   void remove(tcp::Request& request) noexcept;
   void offer_to_acceptor(Listener& listener, Socket& socket);
@@ -192,16 +199,16 @@ class Stack::Impl {
                          tcp::Segment& segment);
   void expire_time_waits(Instant now);
   void handshake_over(Socket& socket, Instant now) noexcept;
+  void count_orphan(Socket& socket, Instant now);
   void destroy(Socket& socket) noexcept;
 
   // ---- numbers ----
   [[nodiscard]] tcp::Path path_of(InterfaceId interface) const noexcept;
   [[nodiscard]] Seq initial_sequence_number(Instant now, const FourTuple& tuple) const noexcept;
   [[nodiscard]] std::uint32_t timestamp_offset(const FourTuple& tuple) const noexcept;
-  [[nodiscard]] Result<std::uint16_t> ephemeral_port(const IpAddress& local, const Endpoint& remote);
-  [[nodiscard]] bool in_use(const FourTuple& tuple) const noexcept {
-    return demux_.find(tuple).has_value() || time_waits_.find(tuple).has_value();
-  }
+  [[nodiscard]] Result<std::uint16_t> ephemeral_port(Instant now, const IpAddress& local, const Endpoint& remote);
+  // Whether an outgoing connection may not have this four-tuple.
+  [[nodiscard]] bool in_use(Instant now, const FourTuple& tuple) const noexcept;
   [[nodiscard]] bool port_taken_by_listener(const Endpoint& local) noexcept;
 
   struct EndpointHash {
@@ -235,6 +242,9 @@ class Stack::Impl {
   tcp::SendHalf::WorkCache send_cache_;
   tcp::ReceiveHalf::WorkCache receive_cache_;
   std::uint32_t port_turn_ = 0;
+  // TCP_SAVE_SYN, by index of request and of connection.
+  boost::unordered_flat_map<std::uint32_t, std::string> request_syns_, connection_syns_;
+  std::uint32_t orphans_ = 0;
 };
 
 }  // namespace ff

@@ -35,6 +35,16 @@ struct Listener {
     fast_open_reset_until.pop_front();
     return true;
   }
+  // TCP_DEFER_ACCEPT as Linux counts it: SYN-ACKs that such a time holds.
+  [[nodiscard]] std::uint8_t deferred_timeouts() const noexcept {
+    std::uint8_t timeouts = 0;
+    for (std::uint32_t period = 1, timeout = 1; options.options.defer_accept > 0; period += timeout) {
+      ++timeouts;
+      timeout = std::min(timeout * 2, 120u);
+      if (period >= options.options.defer_accept || timeouts == UINT8_MAX) break;
+    }
+    return timeouts;
+  }
   static constexpr Duration kResetHold = std::chrono::seconds(60);  // as Linux
 };
 

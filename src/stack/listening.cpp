@@ -67,6 +67,7 @@ void Stack::Impl::listener_arrives(Instant now, InterfaceId interface, const Fou
   request.set_fast_open(plan.outcome);
   if (plan.grant) request.grant_cookie(plan.experimental);
   ++listener.requests;
+  if (listener.options.options.save_syn) request_syns_[request.index] = std::string(as_text(segment.headers));
   demux_.insert(tuple, {Form::Request, request.index});
   send_syn_ack(now, request);
   wheel_.arm(request.timer, request.next_timeout(now));
@@ -112,7 +113,8 @@ void Stack::Impl::send_cookie(Instant now, InterfaceId interface, const FourTupl
   tcp::Request request(0);
   request.begin(tuple, interface, syn, offer, syn_cookies_.make(tuple, syn.seq, agreed.peer_mss, now));
   const std::uint32_t ts_offset = timestamp_offset(tuple) + tcp::cookie_timestamp_shift(now, agreed);
-  request.emit_syn_ack(env_, now, path_of(interface), ts_offset, std::nullopt, *packet);
+  request.emit_syn_ack(env_, now, path_for(listener, interface),
+                       tcp::receive_buffer(env_.settings, listener.options.options), ts_offset, std::nullopt, *packet);
   listener.cookies_until = now + tcp::SynCookies::kValid;
   env_.counters.add(Counter::TcpExt_SyncookiesSent);
 }
@@ -147,7 +149,7 @@ bool Stack::Impl::cookie_arrives(Instant now, InterfaceId interface, const FourT
     env_.counters.add(Counter::TcpExt_ListenDrops);
     env_.counters.drop(DropReason::TcpAcceptQueueFull);
   } else {
-    establish(now, listener, how, segment);
+    establish(now, listener, how, segment, {});
   }
   return true;
 }
@@ -163,8 +165,10 @@ void Stack::Impl::open_fast(Instant now, InterfaceId interface, const FourTuple&
   how.irs = syn.seq;
   how.ts_offset = timestamp_offset(tuple);
   how.fast_open = FastOpenOutcome::Accepted;
+  how.options = &listener.options.options;
   tcp::Context c = context(now);
   Socket& socket = new_socket();
+  if (listener.options.options.save_syn) connection_syns_[socket.index] = std::string(as_text(syn.headers));
   socket.tcp.establish_fast_open(c, how, syn, grant);
   enter_demux(socket);
   offer_to_acceptor(listener, socket);
@@ -184,6 +188,12 @@ void Stack::Impl::offer_to_acceptor(Listener& listener, Socket& socket) {
 // ---- requests
 // -----------------------------------------------------------------------------------------------------------
 
+tcp::Path Stack::Impl::path_for(const Listener& listener, InterfaceId interface) const noexcept {
+  tcp::Path path = path_of(interface);
+  path.max_mss = static_cast<std::uint16_t>(listener.options.options.maxseg);
+  return path;
+}
+
 void Stack::Impl::send_syn_ack(Instant now, tcp::Request& request) {
   TxPacket* packet = control_.add();
   if (packet == nullptr) return;  // the SYN-ACK's timer tries again
@@ -192,7 +202,10 @@ void Stack::Impl::send_syn_ack(Instant now, tcp::Request& request) {
   if (request.grants_cookie()) {
     cookie = tcp::make_cookie(keys_of(listeners_[request.listener]).primary, tuple.remote.address, tuple.local.address);
   }
-  request.emit_syn_ack(env_, now, path_of(request.interface()), timestamp_offset(tuple), cookie, *packet);
+  const Listener& listener = listeners_[request.listener];
+  request.emit_syn_ack(env_, now, path_for(listener, request.interface()),
+                       tcp::receive_buffer(env_.settings, listener.options.options), timestamp_offset(tuple), cookie,
+                       *packet);
 }
 
 void Stack::Impl::request_arrives(Instant now, tcp::Request& request, tcp::Segment& segment) {
@@ -213,6 +226,10 @@ void Stack::Impl::request_arrives(Instant now, tcp::Request& request, tcp::Segme
 // The last ACK of the handshake came.
 void Stack::Impl::complete(Instant now, tcp::Request& request, tcp::Segment& segment) {
   Listener& listener = listeners_[request.listener];
+  if (waits_for_data(listener, request, segment)) {
+    env_.counters.add(Counter::TcpExt_TCPDeferAcceptDrop);
+    return request.acknowledge_bare();
+  }
   if (listener.accept_queue_full()) {
     env_.counters.add(Counter::TcpExt_ListenOverflows);
     env_.counters.add(Counter::TcpExt_ListenDrops);
@@ -224,26 +241,50 @@ void Stack::Impl::complete(Instant now, tcp::Request& request, tcp::Segment& seg
   }
   const tcp::PassiveOpen how =
       request.passive_open(now, path_of(request.interface()), timestamp_offset(request.tuple()));
+  std::string saved_syn;
+  if (const auto saved = request_syns_.find(request.index); saved != request_syns_.end())
+    saved_syn = std::move(saved->second);
   remove(request);
-  establish(now, listener, how, segment);
+  establish(now, listener, how, segment, std::move(saved_syn));
 }
 
-void Stack::Impl::establish(Instant now, Listener& listener, const tcp::PassiveOpen& how, tcp::Segment& segment) {
+void Stack::Impl::establish(Instant now, Listener& listener, const tcp::PassiveOpen& how, tcp::Segment& segment,
+                            std::string saved_syn) {
+  tcp::PassiveOpen with_options = how;
+  with_options.options = &listener.options.options;
   tcp::Context c = context(now);
   Socket& socket = new_socket();
-  socket.tcp.establish(c, how, segment);
+  if (!saved_syn.empty()) connection_syns_[socket.index] = std::move(saved_syn);
+  socket.tcp.establish(c, with_options, segment);
   enter_demux(socket);
   offer_to_acceptor(listener, socket);
   settle(socket, now);
 }
 
+// TCP_DEFER_ACCEPT: a bare ACK is not worth waking the application for, until its time is over.
+bool Stack::Impl::waits_for_data(const Listener& listener, const tcp::Request& request,
+                                 const tcp::Segment& segment) const noexcept {
+  return listener.options.options.defer_accept > 0 && request.timeouts() < listener.deferred_timeouts() &&
+         segment.end() == request.irs() + 1u;
+}
+
+// As Linux's reqsk_timer_handler(): one that has been acknowledged and waits for data is not reminded, but for the last
+// time.
 void Stack::Impl::request_timeout(Instant now, tcp::Request& request) {
   env_.counters.add(Counter::TcpExt_TCPTimeouts);
-  if (!request.count_timeout(env_.settings.tcp_synack_retries)) {
+  const Listener& listener = listeners_[request.listener];
+  const std::uint32_t syncnt = listener.options.options.syncnt;
+  const std::uint32_t most = syncnt != 0 ? syncnt : env_.settings.tcp_synack_retries;
+  const std::uint8_t deferred = listener.deferred_timeouts();
+  const bool waits = deferred > 0 && request.acknowledged();
+  const bool expired = request.timeouts() >= most && (!waits || request.timeouts() >= deferred);
+  if (expired) {
     env_.counters.add(Counter::Tcp_AttemptFails);
     return remove(request);
   }
-  send_syn_ack(now, request);
+  const bool remind = !waits || request.timeouts() + 1 >= deferred;
+  request.count_timeout();
+  if (remind) send_syn_ack(now, request);
   wheel_.arm(request.timer, request.next_timeout(now));
 }
 
@@ -251,6 +292,7 @@ void Stack::Impl::remove(tcp::Request& request) noexcept {
   wheel_.cancel(request.timer);
   demux_.erase(request.tuple());
   --listeners_[request.listener].requests;
+  if (!request_syns_.empty()) request_syns_.erase(request.index);
   forms_.requests.destroy(request.index);
 }
 

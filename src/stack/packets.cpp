@@ -84,6 +84,7 @@ void Stack::Impl::tcp_arrives(Instant now, InterfaceId interface, const wire::Ip
   segment.window = header.window;
   segment.options = header.options;
   segment.payload = packet.bytes.sub(offset + tcp->payload_offset, tcp->payload_size);
+  segment.headers = packet.bytes.span().first(offset + tcp->payload_offset);
   if (packet.segment_size > 0)
     segment.count = std::max(1u, (tcp->payload_size + packet.segment_size - 1) / packet.segment_size);
   const FourTuple tuple{{ip.destination, header.destination_port}, {ip.source, header.source_port}};

@@ -59,10 +59,24 @@ void Stack::Impl::handshake_over(Socket& socket, Instant now) noexcept {
 void Stack::Impl::leave_demux(Socket& socket) noexcept {
   demux_.erase(socket.tcp.tuple());
   socket.in_demux = false;
+  if (std::exchange(socket.counts_as_orphan, false)) --orphans_;
+}
+
+// close() left it to the stack to bring the connection to its end: not for more than tcp_max_orphans at a time.
+void Stack::Impl::count_orphan(Socket& socket, Instant now) {
+  const TcpState state = socket.tcp.state();
+  if (state == TcpState::Closed || state == TcpState::TimeWait) return;
+  if (orphans_ >= env_.settings.tcp_max_orphans) {
+    tcp::Context c = context(now);
+    return socket.tcp.abort_orphan(c);
+  }
+  socket.counts_as_orphan = true;
+  ++orphans_;
 }
 
 void Stack::Impl::destroy(Socket& socket) noexcept {
   assert(!socket.in_demux);
+  if (!connection_syns_.empty()) connection_syns_.erase(socket.index);
   wheel_.cancel(socket.timer);
   forms_.connections.destroy(socket.index);
 }
@@ -92,6 +106,8 @@ void Stack::Impl::time_wait_arrives(Instant now, InterfaceId interface, std::uin
   switch (entry.arrives(env_, segment)) {
     case tcp::TimeWait::Outcome::Ignore:
       return;
+    case tcp::TimeWait::Outcome::Restart:
+      return time_waits_.restart(index, now + tcp::kTimeWaitLength);
     case tcp::TimeWait::Outcome::Remove:
       return time_waits_.remove(index);
     case tcp::TimeWait::Outcome::SendAckRestart:

@@ -84,6 +84,28 @@ Result<void> Stack::set_no_delay(Instant now, ConnectionId connection, bool on) 
     return {};
   });
 }
+Result<void> Stack::set_options(Instant now, ConnectionId connection, const SocketOptions& options) {
+  if (!ff::check(options)) return std::unexpected(Error::InvalidArgument);
+  return impl_->with(now, connection, [&](tcp::Connection& tcp, tcp::Context& c) -> Result<void> {
+    tcp.set_options(c, options);
+    return {};
+  });
+}
+Result<void> Stack::set_options(ListenerId listener, const SocketOptions& options) {
+  return impl_->set_options(listener, options);
+}
+Result<void> Stack::set_quick_ack(Instant now, ConnectionId connection, bool on) {
+  return impl_->with(now, connection, [&](tcp::Connection& tcp, tcp::Context& c) -> Result<void> {
+    tcp.set_quick_ack(c, on);
+    return {};
+  });
+}
+Result<std::string> Stack::take_saved_syn(ConnectionId connection) { return impl_->take_saved_syn(connection); }
+Result<SocketOptions> Stack::options(ConnectionId connection) const {
+  const Socket* socket = impl_->find(connection);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  return socket->tcp.options_now();
+}
 Result<void> Stack::set_user_data(ConnectionId connection, std::uint64_t user_data) {
   Socket* socket = impl_->find(connection);
   if (socket == nullptr) return std::unexpected(Error::StaleHandle);

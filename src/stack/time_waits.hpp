@@ -31,6 +31,7 @@ class TimeWaits {
   // Entries are named by an index that is theirs until they are removed.
   [[nodiscard]] std::optional<std::uint32_t> find(const FourTuple& tuple) const noexcept;
   tcp::TimeWait& operator[](std::uint32_t index) noexcept { return slot(index).state; }
+  const tcp::TimeWait& operator[](std::uint32_t index) const noexcept { return slot(index).state; }
   [[nodiscard]] FourTuple tuple(std::uint32_t index) const noexcept;
   [[nodiscard]] Instant ends_at(std::uint32_t index) const noexcept;
 

@@ -35,6 +35,7 @@ void Connection::acknowledged(Context& c, const Segment& segment) {
     const SendHalf::Acknowledged acked = snd_.acknowledge(segment.ack, c.send_cache);
     snd_.update_window(segment.seq, segment.ack, window);
     probes_out_ = probe_backoff_ = 0;
+    probes_began_ = Instant{};
     if (was_syn) {
       measure_handshake(c, segment, acked);
     } else {
@@ -46,10 +47,7 @@ void Connection::acknowledged(Context& c, const Segment& segment) {
     if (small_in_flight_ && at_or_before(small_end_, snd_.una())) small_in_flight_ = false;
     if (bytes > 0) advance_recovery(c, bytes, flight_before);
     restart_retransmit_timer(c);
-    if (write_refused_ && std::uint64_t{snd_.queued()} * 3 <= std::uint64_t{send_limit(c.env)} * 2) {
-      write_refused_ = false;
-      raise(event_bits::kWritable);
-    }
+    tell_writable(c.env);
     return;
   }
 
@@ -59,6 +57,7 @@ void Connection::acknowledged(Context& c, const Segment& segment) {
   if (snd_.window() > 0) {
     timers_.cancel(TimerKind::Persist);
     probe_backoff_ = 0;
+    probes_began_ = Instant{};
   }
 }
 
@@ -159,8 +158,7 @@ void Connection::acknowledged_fin(Context& c) {
   switch (state_) {
     case TcpState::FinWait1:
       set_state(c, TcpState::FinWait2);
-      // Nobody waits for the peer's FIN any more: not for ever, then (Linux's tcp_fin_timeout).
-      if (orphaned_) timers_.arm(TimerKind::Close, c.now + std::chrono::seconds(c.env.settings.tcp_fin_timeout));
+      if (orphaned_) wait_as_orphan(c);
       break;
     case TcpState::Closing:
       enter_time_wait(c);

@@ -20,7 +20,7 @@ void Connection::finish(Context& c, std::optional<Error> error) {
     c.env.counters.add(Counter::Tcp_EstabResets);
   set_state(c, TcpState::Closed);
   error_ = error;
-  syn_due_ = ack_due_ = probe_due_ = false;
+  syn_due_ = ack_due_ = probe_due_ = keepalive_due_ = false;
   timers_.cancel_all();
   snd_.discard(c.send_cache);
   if (orphaned_) rcv_.discard_all(c.receive_cache);
@@ -31,7 +31,7 @@ void Connection::enter_time_wait(Context& c) {
   set_state(c, TcpState::TimeWait);
   last_window_ = rcv_.advertise(rcv_mss_);
   timers_.cancel_all();
-  syn_due_ = probe_due_ = false;
+  syn_due_ = probe_due_ = keepalive_due_ = false;
   raise(event_bits::kClosed);
 }
 
@@ -136,6 +136,7 @@ std::optional<Connection::ShownTimer> Connection::timer_to_show() const noexcept
       {TimerKind::Retransmit, SocketTimer::Retransmit},
       {TimerKind::Persist, SocketTimer::Persist},
       {TimerKind::Close, SocketTimer::TimeWait},
+      {TimerKind::Keepalive, SocketTimer::Keepalive},
   };
   for (const auto& [kind, shown] : kShown)
     if (timers_.armed(kind)) return ShownTimer{shown, timers_[kind]};

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -47,6 +48,7 @@ struct PassiveOpen {
   bool syn_ack_retransmitted = false;
   std::uint8_t syn_ack_timeouts = 0;
   FastOpenOutcome fast_open = FastOpenOutcome::NotTried;
+  const SocketOptions* options = nullptr;  // the listener's; null: none are set
 };
 
 // How a connection begins that we start.
@@ -55,7 +57,8 @@ struct ActiveOpen {
   Path path;
   Seq iss;
   std::uint32_t ts_offset = 0;
-  bool no_delay = false;
+  const SocketOptions* options = nullptr;  // null: none are set
+  Timestamp ts_recent;                     // of the connection whose TIME_WAIT entry this one takes the place of
   FastOpenMode fast_open = FastOpenMode::Off;
   ClientPlan plan;
 };
@@ -90,6 +93,11 @@ class Connection {
   void close(Context& c);
   void abort(Context& c);
   void set_no_delay(bool on) noexcept { no_delay_ = on; }
+  void set_options(Context& c, const SocketOptions& options);
+  // TCP_QUICKACK: acknowledge at once from now on, or wait for company again, until the traffic decides otherwise.
+  void set_quick_ack(Context& c, bool on) noexcept;
+  // Nobody holds it and there are too many such: it is reset.
+  void abort_orphan(Context& c);
 
   // ---- transmit (transmit.cpp) ----
   // Something might be sent now.
@@ -103,6 +111,8 @@ class Connection {
     return fast_open_child_ && state_ == TcpState::SynReceived;
   }
   [[nodiscard]] bool ack_due() const noexcept { return ack_due_; }
+  [[nodiscard]] bool orphaned() const noexcept { return orphaned_; }
+  [[nodiscard]] SocketOptions options_now() const;
   [[nodiscard]] const Path& path() const noexcept { return path_; }
   [[nodiscard]] Seq snd_nxt() const noexcept { return snd_.nxt(); }
   [[nodiscard]] const ReceiveHalf& receive_half() const noexcept { return rcv_; }
@@ -181,6 +191,10 @@ class Connection {
   void syn_timeout(Context& c);
   void syn_ack_timeout(Context& c);
   void persist_timeout(Context& c);
+  void keepalive_timeout(Context& c);
+  void start_keepalive(Context& c);
+  [[nodiscard]] Duration keepalive_time(const Context& c) const noexcept;
+  [[nodiscard]] std::optional<Duration> user_timeout() const noexcept;
   [[nodiscard]] bool given_up(const Context& c) const noexcept;
 
   // transmit.cpp
@@ -199,6 +213,14 @@ class Connection {
   [[nodiscard]] wire::TcpOptions segment_options(const Context& c, bool with_sack) noexcept;
 
   // user_calls.cpp, connection.cpp
+  void adopt(const SocketOptions* options);
+  [[nodiscard]] const SocketOptions& options() const noexcept;
+  [[nodiscard]] BufferSizes receive_buffer(const Context& c) const noexcept {
+    return tcp::receive_buffer(c.env.settings, options());
+  }
+  [[nodiscard]] std::uint32_t write_room(const Environment& env) const noexcept;
+  void tell_writable(const Environment& env) noexcept;
+  void wait_as_orphan(Context& c);
   [[nodiscard]] std::uint32_t send_limit(const Environment& env) const noexcept;
   [[nodiscard]] std::optional<Error> take_error() noexcept;
   Result<void> may_write() noexcept;
@@ -238,6 +260,7 @@ class Connection {
   SendHalf snd_;
   ReceiveHalf rcv_;
   RttEstimator rtt_;
+  std::unique_ptr<SocketOptions> options_;  // null: none are set
   Timers timers_;
   DelayedAck delayed_ack_;
   Reno cc_;
@@ -252,6 +275,7 @@ class Connection {
   bool syn_due_ : 1 = false;  // SYN in SYN_SENT, SYN-ACK in SYN_RECEIVED
   bool ack_due_ : 1 = false;
   bool probe_due_ : 1 = false;
+  bool keepalive_due_ : 1 = false;
   bool retransmit_at_once_ : 1 = false;  // a segment just found lost: whatever the congestion window says
   // What the two sides agreed on
   bool timestamps_ : 1 = false;
@@ -259,6 +283,7 @@ class Connection {
   bool window_scaling_ : 1 = false;
   // What the application did
   bool no_delay_ : 1 = false;
+  bool corked_ : 1 = false;
   bool orphaned_ : 1 = false;       // close() was called
   bool read_shut_ : 1 = false;      // SHUT_RD
   bool write_refused_ : 1 = false;  // a write found no room: say when there is some
@@ -288,6 +313,7 @@ class Connection {
   Seq high_;                             // recovery ends when this is acknowledged (RFC 6582 "recover")
   Seq small_end_;
   Instant timeouts_began_{};  // when the first of the consecutive time-outs was
+  Instant probes_began_{};    // when the first window probe since the window closed went out
   Instant last_sent_{};
   Instant answered_at_{};  // when a segment that may be forged, or was unacceptable, last got an ACK
   Instant syn_sent_at_{};

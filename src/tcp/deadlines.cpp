@@ -29,6 +29,7 @@ void Connection::deadline(Context& c) {
     return finish(c, Error::TimedOut);
   }
   if (timers_.take(TimerKind::Persist, c.now)) persist_timeout(c);
+  if (state_ != TcpState::Closed && timers_.take(TimerKind::Keepalive, c.now)) keepalive_timeout(c);
   if (state_ == TcpState::Closed || !timers_.take(TimerKind::Retransmit, c.now)) return;
   switch (state_) {
     case TcpState::SynSent:
@@ -44,8 +45,10 @@ void Connection::syn_timeout(Context& c) {
   c.env.counters.add(Counter::TcpExt_TCPTimeouts);
   // As Linux: tcp_syn_linear_timeouts come on top, but no longer than the doubling ones alone would take.
   const Settings& settings = c.env.settings;
-  const bool all_sent = retransmits_ >= settings.tcp_syn_retries + settings.tcp_syn_linear_timeouts;
-  if (all_sent || c.now - syn_sent_at_ >= time_of_doublings(kInitialRto, settings.tcp_syn_retries)) {
+  const std::uint32_t retries = options().syncnt != 0 ? options().syncnt : settings.tcp_syn_retries;
+  const bool all_sent = retransmits_ >= retries + settings.tcp_syn_linear_timeouts;
+  const Duration longest = user_timeout().value_or(time_of_doublings(kInitialRto, retries));
+  if (all_sent || (retransmits_ > 0 && c.now - syn_sent_at_ >= longest)) {
     c.env.counters.add(Counter::Tcp_AttemptFails);
     return finish(c, soft_error_.value_or(Error::TimedOut));
   }
@@ -58,7 +61,8 @@ void Connection::syn_timeout(Context& c) {
 // Linux.
 void Connection::syn_ack_timeout(Context& c) {
   c.env.counters.add(Counter::TcpExt_TCPTimeouts);
-  const std::uint32_t most = c.env.settings.tcp_synack_retries + (fast_open_child_ ? 1 : 0);
+  const std::uint32_t retries = options().syncnt != 0 ? options().syncnt : c.env.settings.tcp_synack_retries;
+  const std::uint32_t most = retries + (fast_open_child_ ? 1 : 0);
   if (retransmits_ >= most) {
     c.env.counters.add(Counter::Tcp_AttemptFails);
     return finish(c, Error::TimedOut);
@@ -85,12 +89,22 @@ void Connection::retransmission_timeout(Context& c) {
   snd_.mark_all_lost();
   if (retransmits_ < UINT8_MAX) ++retransmits_;
   if (backoff_ < UINT8_MAX) ++backoff_;
-  timers_.arm(TimerKind::Retransmit, c.now + rto());
+  Duration next = rto();
+  // As Linux: the last time-out is cut short, so that TCP_USER_TIMEOUT is met and not just noticed later.
+  if (const auto patience = user_timeout())
+    next = std::min(next, std::max<Duration>(timeouts_began_ + *patience - c.now, std::chrono::milliseconds(1)));
+  timers_.arm(TimerKind::Retransmit, c.now + next);
+}
+
+std::optional<Duration> Connection::user_timeout() const noexcept {
+  if (options().user_timeout == 0) return std::nullopt;
+  return std::chrono::milliseconds(options().user_timeout);
 }
 
 // tcp_retries2 names a time: that in which so many time-outs, from the smallest RTO on, would run out (RFC 9293 §3.8.3
 // R2). As Linux it is measured from the first retransmission, so that the whole takes one time-out more.
 bool Connection::given_up(const Context& c) const noexcept {
+  if (const auto patience = user_timeout()) return retransmits_ > 0 && c.now - timeouts_began_ >= *patience;
   const Settings& settings = c.env.settings;
   std::uint32_t retries = settings.tcp_retries2;
   if (orphaned_) retries = settings.tcp_orphan_retries == 0 ? 8 : settings.tcp_orphan_retries;
@@ -103,7 +117,10 @@ void Connection::persist_timeout(Context& c) {
   const Settings& settings = c.env.settings;
   std::uint32_t most = settings.tcp_retries2;
   if (orphaned_) most = settings.tcp_orphan_retries == 0 ? 8 : settings.tcp_orphan_retries;
-  if (probes_out_ >= most) {
+  const auto patience = user_timeout();
+  const bool waited = patience && probes_began_ != Instant{} && c.now - probes_began_ >= *patience;
+  if (probes_began_ == Instant{}) probes_began_ = c.now;
+  if (probes_out_ >= most || waited) {
     c.env.counters.add(Counter::TcpExt_TCPAbortOnTimeout);
     return finish(c, soft_error_.value_or(Error::TimedOut));
   }
@@ -111,6 +128,37 @@ void Connection::persist_timeout(Context& c) {
   if (probe_backoff_ < UINT8_MAX) ++probe_backoff_;
   probe_due_ = true;
   timers_.arm(TimerKind::Persist, c.now + backed_off(base_rto(), probe_backoff_));
+}
+
+// ---- keepalive: RFC 9293 §3.8.4, as Linux's tcp_keepalive_timer()
+
+Duration Connection::keepalive_time(const Context& c) const noexcept {
+  return std::chrono::seconds(options().keepidle != 0 ? options().keepidle : c.env.settings.tcp_keepalive_time);
+}
+
+void Connection::start_keepalive(Context& c) {
+  if (options().keepalive && synchronized()) timers_.arm(TimerKind::Keepalive, c.now + keepalive_time(c));
+}
+
+void Connection::keepalive_timeout(Context& c) {
+  const Settings& settings = c.env.settings;
+  const Duration patience = keepalive_time(c);
+  // What is in flight or waits for the window has a timer of its own.
+  if (snd_.outstanding() > 0 || snd_.unsent() > 0) return timers_.arm(TimerKind::Keepalive, c.now + patience);
+  const Duration silence = c.now - std::max(totals_.last_ack_recv, totals_.last_data_recv);
+  if (silence < patience) return timers_.arm(TimerKind::Keepalive, c.now + patience - silence);
+
+  const std::uint32_t most = options().keepcnt != 0 ? options().keepcnt : settings.tcp_keepalive_probes;
+  const auto limit = user_timeout();
+  if (limit ? silence >= *limit && probes_out_ > 0 : probes_out_ >= most) {
+    c.env.counters.add(Counter::TcpExt_TCPAbortOnTimeout);
+    send_reset(c);
+    return finish(c, soft_error_.value_or(Error::TimedOut));
+  }
+  ++probes_out_;
+  keepalive_due_ = true;
+  const std::uint32_t interval = options().keepintvl != 0 ? options().keepintvl : settings.tcp_keepalive_intvl;
+  timers_.arm(TimerKind::Keepalive, c.now + std::chrono::seconds(interval));
 }
 
 }  // namespace ff::tcp

@@ -52,6 +52,7 @@ class DelayedAck {
   }
   // What came now is likely to be answered soon.
   void expect_answer() noexcept { interactive_ = true; }
+  void acknowledge_quickly() noexcept { quick_ = kMaxQuick; }
   void leave_interactive() noexcept { interactive_ = false; }
 
   // Linux's ato; zero: no data came yet.

@@ -9,6 +9,7 @@
 #include "base/units.hpp"
 #include "firstflight/address.hpp"
 #include "firstflight/settings.hpp"
+#include "firstflight/socket_options.hpp"
 #include "tcp/emit.hpp"
 #include "wire/tcp_options.hpp"
 
@@ -30,12 +31,21 @@ inline constexpr std::uint32_t kTimestampsSize = 12;
 struct Path {
   Delivery delivery;
   std::uint16_t mtu = 0;
+  std::uint16_t max_mss = 0;            // TCP_MAXSEG; 0: as the MTU allows
   std::uint32_t max_super_segment = 0;  // IP header included
 
   [[nodiscard]] std::uint16_t mss(bool v4) const noexcept {
-    return static_cast<std::uint16_t>(mtu - header_overhead(v4));
+    const auto fits = static_cast<std::uint16_t>(mtu - header_overhead(v4));
+    return max_mss > 0 ? std::min(fits, max_mss) : fits;
   }
 };
+
+// The receive buffer of a socket: SO_RCVBUF fixes it, and with it the window scale.
+inline BufferSizes receive_buffer(const Settings& settings, const SocketOptions& options) noexcept {
+  if (options.rcvbuf == 0) return settings.tcp_rmem;
+  const std::uint32_t size = std::max(options.rcvbuf, settings.tcp_rmem.min);
+  return {settings.tcp_rmem.min, size, size};
+}
 
 // What our SYN offers, or would offer.
 struct Offer {

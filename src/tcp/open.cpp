@@ -21,7 +21,8 @@ void Connection::begin(const FourTuple& tuple, const Path& path, Seq iss, std::u
 void Connection::open(Context& c, const ActiveOpen& how, Slice data) {
   const Observation observation = observe(c);
   begin(how.tuple, how.path, how.iss, how.ts_offset);
-  no_delay_ = how.no_delay;
+  adopt(how.options);
+  ts_recent_ = how.ts_recent;
   fast_open_ = how.plan.outcome;
   if (fast_open_ != FastOpenOutcome::NotTried && fast_open_ != FastOpenOutcome::Pending) c.env.counters.end(fast_open_);
   if (how.plan.option) {
@@ -62,7 +63,7 @@ void Connection::agree(Context& c, const Agreed& agreed) {
   sack_ = agreed.sack;
   window_scaling_ = agreed.window_scaling;
   snd_.set_scale(agreed.snd_scale);
-  rcv_.set_scale(window_scaling_ ? ReceiveHalf::scale_for(c.env.settings.tcp_rmem) : WindowScale{});
+  rcv_.set_scale(window_scaling_ ? ReceiveHalf::scale_for(receive_buffer(c)) : WindowScale{});
   if (timestamps_) {
     ts_recent_ = agreed.ts_recent;
     ts_recent_at_ = c.now;
@@ -79,14 +80,16 @@ void Connection::agree(Context& c, const Agreed& agreed) {
 
 void Connection::begin_passive(Context& c, const PassiveOpen& how) {
   begin(how.tuple, how.path, how.iss, how.ts_offset);
+  adopt(how.options);
   syn_retransmitted_ = how.syn_ack_retransmitted;
   retransmits_ = how.syn_ack_timeouts;
   fast_open_ = how.fast_open;
-  rcv_.start(how.irs, ReceiveHalf::initial_window(c.env.settings.tcp_rmem, path_.mss(tuple_.local.address.is_v4())),
-             c.env.settings.tcp_rmem);
+  const BufferSizes buffer = receive_buffer(c);
+  rcv_.start(how.irs, ReceiveHalf::initial_window(buffer, path_.mss(tuple_.local.address.is_v4())), buffer);
   agree(c, how.agreed);
   last_ack_sent_ = rcv_.nxt();
   ack_edge_ = rcv_.nxt();
+  totals_.last_ack_recv = c.now;
 }
 
 void Connection::establish(Context& c, const PassiveOpen& how, Segment& segment) {
@@ -137,6 +140,7 @@ void Connection::become_established(Context& c) {
   timers_.cancel(TimerKind::Retransmit);
   if (snd_.outstanding() > 0) restart_retransmit_timer(c);
   raise(event_bits::kEstablished | event_bits::kWritable);
+  start_keepalive(c);
   // close() or shutdown() came before the handshake was over.
   if (fin_was_queued) set_state(c, peer_fin_ ? TcpState::LastAck : TcpState::FinWait1);
 }
@@ -155,8 +159,8 @@ void Connection::arrives_in_syn_sent(Context& c, Segment& segment) {
   }
   if (!segment.flags.syn()) return c.env.counters.drop(DropReason::TcpFlags);
   const Offer offer = Offer::of(c.env.settings);
-  rcv_.start(segment.seq, ReceiveHalf::initial_window(c.env.settings.tcp_rmem, path_.mss(tuple_.local.address.is_v4())),
-             c.env.settings.tcp_rmem);
+  const BufferSizes buffer = receive_buffer(c);
+  rcv_.start(segment.seq, ReceiveHalf::initial_window(buffer, path_.mss(tuple_.local.address.is_v4())), buffer);
   ack_edge_ = rcv_.nxt();
   agree(c, Agreed::of(offer, segment.options, tuple_.local.address.is_v4()));
   if (segment.flags.ack()) {

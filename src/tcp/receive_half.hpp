@@ -33,6 +33,8 @@ class ReceiveHalf {
   static WindowScale scale_for(const BufferSizes& rmem) noexcept;
 
   void start(Seq irs, std::uint32_t initial_window, const BufferSizes& rmem) noexcept;
+  // SO_RCVBUF. What was promised stays promised.
+  void set_limit(std::uint32_t bytes) noexcept { limit_ = bytes; }
   void set_scale(WindowScale scale) noexcept { scale_ = scale; }
   [[nodiscard]] WindowScale scale() const noexcept { return scale_; }
 

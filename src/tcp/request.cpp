@@ -67,17 +67,18 @@ Request::Outcome Request::arrives(Environment& env, const Segment& segment) noex
   return Outcome::Established;
 }
 
-void Request::emit_syn_ack(Environment& env, Instant now, const Path& path, std::uint32_t ts_offset,
-                           const std::optional<FastOpenCookie>& cookie, TxPacket& packet) noexcept {
+void Request::emit_syn_ack(Environment& env, Instant now, const Path& path, const BufferSizes& buffer,
+                           std::uint32_t ts_offset, const std::optional<FastOpenCookie>& cookie,
+                           TxPacket& packet) noexcept {
   const std::uint16_t mss = path.mss(tuple_.local.address.is_v4());
   SegmentToSend segment;
   segment.seq = iss_;
   segment.ack = irs_ + 1;
   segment.flags.bits = TcpFlags::kSyn | TcpFlags::kAck;
-  segment.window = WireWindow::of(ReceiveHalf::initial_window(env.settings.tcp_rmem, mss), WindowScale{});
+  segment.window = WireWindow::of(ReceiveHalf::initial_window(buffer, mss), WindowScale{});
   segment.options.mss = mss;
   segment.options.sack_permitted = sack_;
-  if (window_scaling_) segment.options.window_scale = ReceiveHalf::scale_for(env.settings.tcp_rmem);
+  if (window_scaling_) segment.options.window_scale = ReceiveHalf::scale_for(buffer);
   if (timestamps_) segment.options.timestamps = wire::Timestamps{timestamp_at(now, ts_offset), ts_recent_};
   if (cookie) segment.options.fast_open = wire::FastOpenOption{*cookie, experimental_};
   if (sent_) {

@@ -35,11 +35,15 @@ class Request {
   Outcome arrives(Environment& env, const Segment& segment) noexcept;
 
   // The SYN-ACK to send now; `cookie` is put in if one is granted.
-  void emit_syn_ack(Environment& env, Instant now, const Path& path, std::uint32_t ts_offset,
+  void emit_syn_ack(Environment& env, Instant now, const Path& path, const BufferSizes& buffer, std::uint32_t ts_offset,
                     const std::optional<FastOpenCookie>& cookie, TxPacket& packet) noexcept;
   // After a time-out: when the next is due, or nothing when it is time to give up.
   [[nodiscard]] Instant next_timeout(Instant now) const noexcept { return now + backed_off(kInitialRto, timeouts_); }
-  bool count_timeout(std::uint32_t most) noexcept { return timeouts_++ < most; }
+  void count_timeout() noexcept { ++timeouts_; }
+  // The last ACK came, but without the data that TCP_DEFER_ACCEPT waits for.
+  void acknowledge_bare() noexcept { acknowledged_ = true; }
+  [[nodiscard]] bool acknowledged() const noexcept { return acknowledged_; }
+  [[nodiscard]] Seq irs() const noexcept { return irs_; }
   [[nodiscard]] std::uint8_t timeouts() const noexcept { return timeouts_; }
 
   [[nodiscard]] PassiveOpen passive_open(Instant now, const Path& path, std::uint32_t ts_offset) const noexcept;
@@ -70,6 +74,7 @@ class Request {
   bool experimental_ : 1 = false;
   bool retransmitted_ : 1 = false;
   bool sent_ : 1 = false;
+  bool acknowledged_ : 1 = false;
 };
 
 static_assert(sizeof(Request) <= 128, "a request in the SYN queue costs at most 128 bytes");

@@ -14,6 +14,7 @@ struct Segment {
   WireWindow window;
   wire::TcpOptions options;
   Slice payload;
+  ByteSpan headers;  // IP and TCP header as they came
   // How many segments the sender made of it: a device may have merged some.
   std::uint32_t count = 1;
 

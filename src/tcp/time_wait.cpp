@@ -26,7 +26,7 @@ TimeWait::Outcome TimeWait::arrives(Environment& env, const Segment& segment) no
     }
     if (has_timestamp) ts_recent_ = segment.options.timestamps->value;
     env.counters.drop(DropReason::TcpTimeWait);
-    return Outcome::Ignore;
+    return Outcome::Restart;
   }
   const bool bare_syn = segment.flags.syn() && !segment.flags.rst() && !segment.flags.ack() && !paws_rejects;
   const bool newer_timestamp = has_timestamp && segment.options.timestamps->value - ts_recent_ > 0;

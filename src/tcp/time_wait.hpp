@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "tcp/connection.hpp"
 
@@ -17,6 +18,7 @@ class TimeWait {
 
   enum class Outcome : std::uint8_t {
     Ignore,
+    Restart,         // the 60 seconds begin anew
     SendAck,         // repeat the last ACK
     SendAckRestart,  // the same, and the 60 seconds begin anew: the peer's FIN came again
     Remove,          // RST
@@ -30,6 +32,11 @@ class TimeWait {
   [[nodiscard]] Seq next_iss() const noexcept {
     const Seq iss = snd_nxt_ + (65535u + 2u);
     return iss.raw() == 0 ? iss + 1u : iss;
+  }
+
+  // What a connection that takes its place (tcp_tw_reuse) goes on from; nothing without timestamps.
+  [[nodiscard]] std::optional<Timestamp> ts_recent() const noexcept {
+    return timestamps_ ? std::optional(ts_recent_) : std::nullopt;
   }
 
  private:

@@ -15,6 +15,7 @@ enum class TimerKind : std::uint8_t {
   Persist,     // window probes (RFC 9293 §3.8.6.1)
   DelayedAck,  // RFC 9293 §3.8.6.3
   Close,       // how long an orphan may stay in FIN_WAIT_2
+  Keepalive,   // RFC 9293 §3.8.4
   kCount
 };
 
@@ -28,6 +29,8 @@ constexpr std::string_view name_of(TimerKind kind) noexcept {
       return "delayed-ack";
     case TimerKind::Close:
       return "close";
+    case TimerKind::Keepalive:
+      return "keepalive";
     case TimerKind::kCount:
       break;
   }

@@ -10,7 +10,7 @@ namespace ff::tcp {
 using wire::TcpFlags;
 
 bool Connection::may_transmit() const noexcept {
-  return syn_due_ || ack_due_ || probe_due_ || snd_.lost() > 0 ||
+  return syn_due_ || ack_due_ || probe_due_ || keepalive_due_ || snd_.lost() > 0 ||
          (may_send_data() && (snd_.unsent() > 0 || snd_.fin_unsent()));
 }
 
@@ -36,18 +36,17 @@ bool Connection::transmit_syn(Context& c, TxPacket& packet) {
   segment.flags.bits = TcpFlags::kSyn;
   segment.options.mss = path_.mss(v4);
   segment.options.sack_permitted = sack_;
-  if (window_scaling_) segment.options.window_scale = ReceiveHalf::scale_for(c.env.settings.tcp_rmem);
-  if (timestamps_) segment.options.timestamps = wire::Timestamps{timestamp_at(c.now, ts_offset_), Timestamp()};
+  if (window_scaling_) segment.options.window_scale = ReceiveHalf::scale_for(receive_buffer(c));
+  if (timestamps_) segment.options.timestamps = wire::Timestamps{timestamp_at(c.now, ts_offset_), ts_recent_};
   if (has_fast_open_option_ && (first || syn_ack)) segment.options.fast_open = fast_open_option_;
   if (syn_ack) {
     segment.flags.bits |= TcpFlags::kAck;
     segment.ack = rcv_.nxt();
-    if (timestamps_) segment.options.timestamps->echo_reply = ts_recent_;
     const std::uint32_t window = std::min<std::uint32_t>(rcv_.window(), 65535);
     segment.window = WireWindow::of(window, WindowScale{});
     ack_went_out();
   } else {
-    segment.window = WireWindow::of(ReceiveHalf::initial_window(c.env.settings.tcp_rmem, path_.mss(v4)), WindowScale{});
+    segment.window = WireWindow::of(ReceiveHalf::initial_window(receive_buffer(c), path_.mss(v4)), WindowScale{});
     if (first && syn_data_ > 0) {
       syn_data_ = snd_.gather(snd_.iss() + 1, syn_data_, packet);
       bytes_sent_ += syn_data_;
@@ -109,7 +108,8 @@ std::uint32_t Connection::congestion_room() const noexcept {
 // Nagle's algorithm (RFC 9293 §3.7.4) in Minshall's variant, as Linux: only another small segment in flight holds one
 // back.
 bool Connection::nagle_holds(std::uint32_t tail) const noexcept {
-  return tail > 0 && !no_delay_ && !snd_.fin_queued() && small_in_flight_;
+  if (tail == 0 || snd_.fin_queued()) return false;
+  return corked_ || (!no_delay_ && small_in_flight_);
 }
 
 // How much new data one segment may carry now: sender's silly-window avoidance (RFC 9293 §3.8.6.2.1), congestion
@@ -192,7 +192,8 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
   if (unsent > 0 && length == 0) {
     // Nothing in flight would ever bring an acknowledgement that opens the window: probe it.
     const bool shut = std::min(unsent, send_mss()) > window;
-    if (shut && snd_.outstanding() == 0 && !timers_.armed(TimerKind::Persist))
+    // As Linux: the probe timer also sees to it that a cork holds a short segment for 200 ms at most.
+    if ((shut || corked_) && snd_.outstanding() == 0 && !timers_.armed(TimerKind::Persist))
       timers_.arm(TimerKind::Persist, c.now + backed_off(base_rto(), probe_backoff_));
     return false;
   }
@@ -220,6 +221,7 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
     bytes_sent_ += length;
     c.env.counters.add(Counter::TcpExt_TCPOrigDataSent, (length + mss - 1) / mss);
   }
+  tell_writable(c.env);
   last_sent_ = c.now;
   timers_.cancel(TimerKind::Persist);
   if (!timers_.armed(TimerKind::Retransmit)) timers_.arm(TimerKind::Retransmit, c.now + rto());
@@ -230,6 +232,12 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
 // RFC 9293 §3.8.6.1. As Linux: what fits into a window that is open but too small for a full segment; into a closed
 // one, an old sequence number that the peer must answer.
 bool Connection::transmit_probe(Context& c, TxPacket& packet) {
+  if (keepalive_due_) {
+    keepalive_due_ = false;
+    c.env.counters.add(Counter::TcpExt_TCPKeepAlive);
+    emit_segment(c, snd_.una() - 1u, TcpFlags::kAck, packet);
+    return true;
+  }
   if (!probe_due_) return false;
   probe_due_ = false;
   c.env.counters.add(Counter::TcpExt_TCPWinProbe);

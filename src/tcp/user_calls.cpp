@@ -8,9 +8,28 @@ namespace ff::tcp {
 
 // How much may wait to be sent and acknowledged: it grows with what the path can carry (Linux's tcp_wmem).
 std::uint32_t Connection::send_limit(const Environment& env) const noexcept {
+  if (options().sndbuf != 0) return options().sndbuf;
   const std::uint64_t useful = std::uint64_t{2} * std::max(cc_.cwnd(), Reno::kInitialSegments * send_mss());
   return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
       useful, env.settings.tcp_wmem.initial, std::max(env.settings.tcp_wmem.max, env.settings.tcp_wmem.initial)));
+}
+
+// How much write() may take now. TCP_NOTSENT_LOWAT bounds what waits unsent, so that it can still be thought better of.
+std::uint32_t Connection::write_room(const Environment& env) const noexcept {
+  const std::uint32_t limit = send_limit(env);
+  const std::uint32_t lowat = options().notsent_lowat != 0 ? options().notsent_lowat : env.settings.tcp_notsent_lowat;
+  if (snd_.queued() >= limit || snd_.unsent() >= lowat) return 0;
+  return limit - snd_.queued();
+}
+
+// A writer that was refused hears of room when a third is free, and half of what may wait unsent (as Linux).
+void Connection::tell_writable(const Environment& env) noexcept {
+  if (!write_refused_) return;
+  const std::uint32_t lowat = options().notsent_lowat != 0 ? options().notsent_lowat : env.settings.tcp_notsent_lowat;
+  if (std::uint64_t{snd_.queued()} * 3 > std::uint64_t{send_limit(env)} * 2) return;
+  if (lowat != UINT32_MAX && std::uint64_t{snd_.unsent()} * 2 >= lowat) return;
+  write_refused_ = false;
+  raise(event_bits::kWritable);
 }
 
 // An error is told once, by whichever call comes first (as SO_ERROR).
@@ -32,8 +51,7 @@ Result<void> Connection::may_write() noexcept {
 Result<std::size_t> Connection::write(Context& c, ByteSpan bytes) {
   const Observation observation = observe(c);
   if (const auto allowed = may_write(); !allowed) return std::unexpected(allowed.error());
-  const std::uint32_t limit = send_limit(c.env);
-  const std::uint32_t room = limit > snd_.queued() ? limit - snd_.queued() : 0;
+  const std::uint32_t room = write_room(c.env);
   const std::size_t count = std::min<std::size_t>(room, bytes.size());
   write_refused_ = count < bytes.size();
   if (count == 0) return bytes.empty() ? Result<std::size_t>(0) : std::unexpected(Error::WouldBlock);
@@ -50,7 +68,7 @@ Result<void> Connection::write(Context& c, Slice bytes) {
   const Observation observation = observe(c);
   if (const auto allowed = may_write(); !allowed) return std::unexpected(allowed.error());
   if (bytes.empty()) return {};
-  if (snd_.queued() >= send_limit(c.env)) {
+  if (write_room(c.env) == 0) {
     write_refused_ = true;
     return std::unexpected(Error::WouldBlock);
   }
@@ -88,7 +106,8 @@ Result<Slice> Connection::read_slice(Context& c, std::uint32_t max) {
 
 // Reading makes room: the peer hears of it when it is worth a segment (RFC 9293 §3.8.6.2.2).
 void Connection::after_read(Context& c, std::uint32_t bytes) {
-  if (c.env.settings.tcp_moderate_rcvbuf) rcv_.adapt(c.now, rtt_.srtt(), bytes, c.env.settings.tcp_rmem.max);
+  if (c.env.settings.tcp_moderate_rcvbuf && options().rcvbuf == 0)
+    rcv_.adapt(c.now, rtt_.srtt(), bytes, c.env.settings.tcp_rmem.max);
   if (synchronized() && state_ != TcpState::TimeWait && !peer_fin_ && rcv_.update_due(rcv_mss_)) ack_at_once(c);
 }
 
@@ -119,6 +138,7 @@ Result<void> Connection::shutdown_read(Context& c) {
 }
 
 void Connection::close(Context& c) {
+  if (options().linger == 0u) return abort(c);
   const Observation observation = observe(c);
   orphaned_ = true;
   switch (state_) {
@@ -141,8 +161,72 @@ void Connection::close(Context& c) {
   if (!snd_.fin_queued()) snd_.queue_fin(c.send_cache);
   if (state_ == TcpState::Established) set_state(c, TcpState::FinWait1);
   if (state_ == TcpState::CloseWait) set_state(c, TcpState::LastAck);
-  if (state_ == TcpState::FinWait2)
-    timers_.arm(TimerKind::Close, c.now + std::chrono::seconds(c.env.settings.tcp_fin_timeout));
+  if (state_ == TcpState::FinWait2) wait_as_orphan(c);
+}
+
+// Nobody waits for the peer's FIN any more: not for ever, then (Linux's tcp_fin_timeout and TCP_LINGER2).
+void Connection::wait_as_orphan(Context& c) {
+  if (options().linger2 < 0) {
+    c.env.counters.add(Counter::TcpExt_TCPAbortOnLinger);
+    send_reset(c);
+    return finish(c);
+  }
+  const Duration wanted =
+      std::chrono::seconds(options().linger2 > 0 ? options().linger2 : c.env.settings.tcp_fin_timeout);
+  timers_.arm(TimerKind::Close,
+              c.now + std::max(wanted, rto() * 7 / 2));  // as Linux, long enough for a FIN to go twice
+}
+
+void Connection::abort_orphan(Context& c) {
+  const Observation observation = observe(c);
+  assert(orphaned_);
+  if (state_ == TcpState::Closed || state_ == TcpState::TimeWait) return;
+  c.env.counters.add(Counter::TcpExt_TCPAbortOnMemory);
+  send_reset(c);
+  rcv_.discard_all(c.receive_cache);
+  finish(c);
+}
+
+// ---- options
+
+const SocketOptions& Connection::options() const noexcept {
+  static constexpr SocketOptions kNone;
+  return options_ ? *options_ : kNone;
+}
+
+SocketOptions Connection::options_now() const {
+  SocketOptions now = options();
+  now.no_delay = no_delay_;
+  return now;
+}
+
+void Connection::adopt(const SocketOptions* options) {
+  if (options == nullptr || *options == SocketOptions()) {
+    options_.reset();
+  } else {
+    options_ = std::make_unique<SocketOptions>(*options);
+  }
+  no_delay_ = this->options().no_delay;
+  corked_ = this->options().cork;
+  path_.max_mss = static_cast<std::uint16_t>(this->options().maxseg);
+}
+
+void Connection::set_options(Context& c, const SocketOptions& options) {
+  const Observation observation = observe(c);
+  const bool kept_alive = this->options().keepalive;
+  adopt(&options);
+  if (options.rcvbuf != 0) rcv_.set_limit(std::max(options.rcvbuf, c.env.settings.tcp_rmem.min));
+  if (!options.keepalive) timers_.cancel(TimerKind::Keepalive);
+  if (options.keepalive && (!kept_alive || timers_.armed(TimerKind::Keepalive))) start_keepalive(c);
+  tell_writable(c.env);
+}
+
+void Connection::set_quick_ack(Context& c, bool on) noexcept {
+  const Observation observation = observe(c);
+  if (!on) return delayed_ack_.expect_answer();
+  delayed_ack_.leave_interactive();
+  delayed_ack_.acknowledge_quickly();
+  if (timers_.armed(TimerKind::DelayedAck)) ack_at_once(c);
 }
 
 void Connection::abort(Context& c) {

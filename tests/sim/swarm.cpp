@@ -296,7 +296,7 @@ void Swarm::start(const ConversationPlan& plan) {
   connect.remote = plan.server;
   connect.fast_open = plan.fast_open;
   connect.fast_open_no_cookie = plan.no_cookie;
-  connect.no_delay = plan.no_delay;
+  connect.options.no_delay = plan.no_delay;
   std::string data;
   for (std::uint32_t i = 0; i < plan.data_in_connect; ++i) data += static_cast<char>(byte_of(plan.number, true, i));
   connect.data = Slice::adopt(std::move(data));

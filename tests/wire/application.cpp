@@ -49,6 +49,7 @@ void Wire::listen(const Listening& how, Where where) {
   options.backlog = how.backlog;
   options.fast_open_queue = how.fast_open;
   options.fast_open_keys = how.keys;
+  options.options = how.options;
   listeners_[how.port] = must(stack_->listen(options), "listen", where);
   listening_ = how.port;
 }
@@ -91,7 +92,8 @@ Result<ConnectionId> Wire::try_connect(const Connecting& how) {
   if (how.local_port) options.local = Endpoint{own_address(), *how.local_port};
   options.fast_open = how.fast_open;
   options.fast_open_no_cookie = how.no_cookie;
-  options.no_delay = how.no_delay;
+  options.options = how.options;
+  options.options.no_delay |= how.no_delay;
   options.data = Slice::copy_of(as_bytes(how.data));
   return stack_->connect(now_, options);
 }
@@ -246,6 +248,20 @@ void Wire::abort(Where where) {
   must(stack_->abort(now_, flow().connection), "abort", where);
   pump(where);
 }
+
+void Wire::options(const SocketOptions& options, Where where) {
+  command("setsockopt", where);
+  must(stack().set_options(now_, flow().connection, options), "setsockopt", where);
+  pump(where);
+}
+
+void Wire::quick_ack(bool on, Where where) {
+  command(on ? "TCP_QUICKACK on" : "TCP_QUICKACK off", where);
+  must(stack().set_quick_ack(now_, flow().connection, on), "TCP_QUICKACK", where);
+  pump(where);
+}
+
+std::string Wire::saved_syn() { return stack().take_saved_syn(flow().connection).value_or(std::string()); }
 
 void Wire::no_delay(bool on, Where where) {
   command(on ? "no delay" : "delay", where);

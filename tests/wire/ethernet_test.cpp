@@ -149,7 +149,8 @@ class Lan {
       EXPECT_EQ(packet.payload[0], 135);
       EXPECT_TRUE(std::equal(whom.bytes().begin(), whom.bytes().end(), packet.payload.begin() + 8));
       EXPECT_EQ(mac_at(packet.payload, 26), kOwnMac);
-      const auto bytes = group_of(whom).bytes();
+      const IpAddress group = group_of(whom);  // bytes() points into it
+      const auto bytes = group.bytes();
       EXPECT_EQ(frame.to, to.value_or(MacAddress{{0x33, 0x33, bytes[12], bytes[13], bytes[14], bytes[15]}}));
     } else {
       EXPECT_EQ(frame.type, kArp);

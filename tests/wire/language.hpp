@@ -71,6 +71,7 @@ struct Listening {
   std::optional<std::uint32_t> fast_open = {};
   std::uint32_t backlog = 16;
   std::optional<FastOpenKeys> keys = {};
+  SocketOptions options = {};
 };
 struct Connecting {
   FastOpenMode fast_open = FastOpenMode::Off;
@@ -79,6 +80,7 @@ struct Connecting {
   bool no_delay = false;
   std::optional<std::uint16_t> local_port = {};
   std::uint16_t remote_port = 80;
+  SocketOptions options = {};
 };
 struct Peer {
   std::uint16_t mss = 1000;
@@ -170,6 +172,10 @@ class Wire {
   void close(Where where = Where::current());
   void abort(Where where = Where::current());
   void no_delay(bool on, Where where = Where::current());
+  void options(const SocketOptions& options, Where where = Where::current());
+  void quick_ack(bool on, Where where = Where::current());
+  // Empty when there is none.
+  [[nodiscard]] std::string saved_syn();
 
   // These events have come since the last look, and none of `never`.
   void event(std::uint8_t bits, Where where = Where::current());

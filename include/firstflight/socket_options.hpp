@@ -1,0 +1,39 @@
+// What an application may ask of one socket: setsockopt()'s names, units, ranges and meaning, after Linux's tcp(7) and
+// socket(7). A connection has its listener's options when it is accepted.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+
+namespace ff {
+
+struct SocketOptions {
+  // ---- SOL_SOCKET ----
+  bool keepalive = false;                 // SO_KEEPALIVE
+  std::optional<std::uint32_t> linger{};  // SO_LINGER, seconds; 0: close() resets, and leaves no TIME_WAIT
+  std::uint32_t rcvbuf = 0;               // SO_RCVBUF, bytes of window; 0: tcp_rmem, growing
+  std::uint32_t sndbuf = 0;               // SO_SNDBUF, bytes; 0: tcp_wmem, growing
+
+  // ---- IPPROTO_TCP ----
+  bool no_delay = false;            // TCP_NODELAY
+  bool cork = false;                // TCP_CORK: short segments wait, 200 ms at most
+  std::uint32_t keepidle = 0;       // TCP_KEEPIDLE, seconds; 0: tcp_keepalive_time
+  std::uint32_t keepintvl = 0;      // TCP_KEEPINTVL, seconds; 0: tcp_keepalive_intvl
+  std::uint32_t keepcnt = 0;        // TCP_KEEPCNT; 0: tcp_keepalive_probes
+  std::uint32_t user_timeout = 0;   // TCP_USER_TIMEOUT, milliseconds; 0: tcp_retries2
+  std::int32_t linger2 = 0;         // TCP_LINGER2, seconds; 0: tcp_fin_timeout; negative: no FIN_WAIT_2
+  std::uint32_t syncnt = 0;         // TCP_SYNCNT; 0: tcp_syn_retries, tcp_synack_retries
+  std::uint32_t defer_accept = 0;   // TCP_DEFER_ACCEPT, seconds; listeners
+  std::uint32_t maxseg = 0;         // TCP_MAXSEG, bytes; 0: what the path's MTU allows
+  std::uint32_t notsent_lowat = 0;  // TCP_NOTSENT_LOWAT, bytes; 0: tcp_notsent_lowat
+  bool save_syn = false;            // TCP_SAVE_SYN; listeners
+
+  friend bool operator==(const SocketOptions&, const SocketOptions&) noexcept = default;
+};
+
+// One sentence that names the option, the value and what is allowed, where one is not.
+std::expected<void, std::string> check(const SocketOptions&);
+
+}  // namespace ff

@@ -1,0 +1,300 @@
+// What setsockopt() changes: SO_KEEPALIVE, TCP_USER_TIMEOUT, TCP_LINGER2, TCP_SYNCNT, TCP_DEFER_ACCEPT, TCP_MAXSEG,
+// TCP_CORK, TCP_NOTSENT_LOWAT, SO_RCVBUF, SO_SNDBUF, TCP_SAVE_SYN (tcp(7), socket(7)).
+#include "wire/language.hpp"
+
+namespace ff::wiretest {
+namespace {
+
+SocketOptions keepalive(std::uint32_t idle, std::uint32_t interval, std::uint32_t count) {
+  SocketOptions options;
+  options.keepalive = true;
+  options.keepidle = idle;
+  options.keepintvl = interval;
+  options.keepcnt = count;
+  return options;
+}
+
+WIRE_TEST(Keepalive, ProbesAndThenGivesUp) {
+  w.listen({.options = keepalive(10, 2, 3)});
+  w.establish();
+  w.advance(9990ms);
+  w.silent();
+  w.advance(10ms);
+  w.out(segment(0).ack(1));
+  w.advance(2s);
+  w.out(segment(0).ack(1));
+  w.advance(2s);
+  w.out(segment(0).ack(1));
+  w.advance(2s);
+  w.out(rst(1).ack(1));
+  w.ended_with(Error::TimedOut);
+  w.counter(Counter::TcpExt_TCPKeepAlive, 3);
+  w.counter(Counter::TcpExt_TCPAbortOnTimeout, 1);
+}
+
+WIRE_TEST(Keepalive, AnAnswerBeginsAnew) {
+  w.listen({.options = keepalive(10, 2, 2)});
+  w.establish();
+  w.advance(10s);
+  w.out(segment(0).ack(1));
+  w.in(segment(1).ack(1));
+  w.advance(2s);  // the interval's timer finds that the peer was heard
+  w.silent();
+  w.advance(8s);
+  w.out(segment(0).ack(1));
+  w.in(segment(1).ack(1));
+}
+
+WIRE_TEST(Keepalive, IsOffByDefaultAndMayBeSwitchedOnLater) {
+  w.set("tcp_keepalive_time", "5");
+  w.establish();
+  w.advance(60s);
+  w.silent();
+  w.options(keepalive(0, 0, 0));
+  w.advance(5s);
+  w.out(segment(0).ack(1));
+  w.in(segment(1).ack(1));
+  w.options({});
+  w.advance(1h);
+  w.silent();
+}
+
+WIRE_TEST(Keepalive, UserTimeoutTakesThePlaceOfTheCount) {
+  SocketOptions options = keepalive(10, 2, 9);
+  options.user_timeout = 13000;
+  w.listen({.options = options});
+  w.establish();
+  w.advance(10s);
+  w.out(segment(0).ack(1));
+  w.advance(2s);
+  w.out(segment(0).ack(1));
+  w.advance(2s);
+  w.out(rst(1).ack(1));
+  w.ended_with(Error::TimedOut);
+}
+
+WIRE_TEST(UserTimeout, EndsAConnectionWhoseDataIsNotAcknowledged) {
+  SocketOptions options;
+  options.user_timeout = 1000;
+  w.listen({.options = options});
+  w.establish();
+  w.write("x");
+  w.out(segment(1).ack(1).psh().data("x"));
+  w.advance(210ms);
+  w.out(segment(1).ack(1).psh().data("x"));
+  w.advance(420ms);
+  w.out(segment(1).ack(1).psh().data("x"));
+  w.advance(580ms);  // 1 s after the first time-out
+  w.silent();
+  w.ended_with(Error::TimedOut);
+  w.counter(Counter::TcpExt_TCPAbortOnTimeout, 1);
+}
+
+WIRE_TEST(UserTimeout, EndsAConnectionWhoseWindowStaysShut) {
+  SocketOptions options;
+  options.user_timeout = 1000;
+  w.listen({.options = options});
+  w.establish({.window = 0});
+  w.write("x");
+  w.advance(210ms);
+  w.out(segment(0).ack(1));
+  w.in(segment(1).ack(1).window(0));
+  w.advance(420ms);
+  w.out(segment(0).ack(1));
+  w.in(segment(1).ack(1).window(0));
+  w.advance(840ms);
+  w.silent();
+  w.ended_with(Error::TimedOut);
+}
+
+WIRE_TEST(Linger2, NegativeLeavesNoFinWait2) {
+  SocketOptions options;
+  options.linger2 = -1;
+  w.listen({.options = options});
+  w.establish();
+  w.close();
+  w.out(fin(1).ack(1));
+  w.in(segment(1).ack(2));
+  w.out(rst(2).ack(1));
+  w.population({0, 0, 0, 1});
+  w.counter(Counter::TcpExt_TCPAbortOnLinger, 1);
+}
+
+WIRE_TEST(Linger2, SetsHowLongFinWait2Lasts) {
+  SocketOptions options;
+  options.linger2 = 3;
+  w.listen({.options = options});
+  w.establish();
+  w.close();
+  w.out(fin(1).ack(1));
+  w.in(segment(1).ack(2));
+  w.advance(2999ms);
+  w.population({1, 0, 0, 1});
+  w.advance(1ms);
+  w.population({0, 0, 0, 1});
+}
+
+WIRE_TEST(Linger, ZeroResetsAtClose) {
+  SocketOptions options;
+  options.linger = 0;
+  w.listen({.options = options});
+  w.establish();
+  w.close();
+  w.out(rst(1).ack(1));
+  w.population({0, 0, 0, 1});
+  w.counter(Counter::TcpExt_TCPAbortOnLinger, 1);
+}
+
+WIRE_TEST(SynCount, BoundsTheRetransmissionsOfASyn) {
+  SocketOptions options;
+  options.syncnt = 2;
+  w.connect({.options = options});
+  w.out(w.our_syn());
+  w.advance(1s);
+  w.out(syn(0).mss(w.mss()).sack_ok().ts(1000, 0).wscale(7));
+  w.advance(2s);
+  w.out(syn(0).mss(w.mss()).sack_ok().ts(3000, 0).wscale(7));
+  w.advance(4s);
+  w.silent();
+  w.ended_with(Error::TimedOut);
+}
+
+WIRE_TEST(DeferAccept, WaitsForDataAndRemindsOnce) {
+  SocketOptions options;
+  options.defer_accept = 3;  // two SYN-ACK time-outs: at 1 s and 3 s
+  w.listen({.options = options});
+  w.in(syn(0).mss(1000));
+  w.out(syn_ack(0).ack(1).mss(w.mss()));
+  w.in(segment(1).ack(1));
+  w.nothing_to_accept();
+  w.counter(Counter::TcpExt_TCPDeferAcceptDrop, 1);
+  w.in(segment(1).ack(1).psh().data("hello"));
+  w.out(segment(1).ack(6));
+  w.accept();
+  w.read("hello");
+}
+
+WIRE_TEST(DeferAccept, TakesABareAckWhenItsTimeIsOver) {
+  SocketOptions options;
+  options.defer_accept = 3;
+  w.listen({.options = options});
+  w.in(syn(0).mss(1000));
+  w.out(syn_ack(0).ack(1).mss(w.mss()));
+  w.in(segment(1).ack(1));
+  w.advance(1s);
+  w.silent();  // it has been acknowledged: no need to repeat it
+  w.advance(2s);
+  w.out(syn_ack(0).ack(1).mss(w.mss()));  // a last time
+  w.in(segment(1).ack(1));
+  w.accept();
+}
+
+WIRE_TEST(MaxSegment, BoundsWhatIsAnnouncedAndSent) {
+  SocketOptions options;
+  options.maxseg = 500;
+  options.no_delay = true;
+  w.listen({.options = options});
+  w.in(syn(0).mss(1000));
+  w.out(syn_ack(0).ack(1).mss(500));
+  w.in(segment(1).ack(1));
+  w.accept();
+  w.write(std::string(600, 'x'));
+  w.out(segment(1).ack(1).data(std::string(500, 'x')));
+  w.out(segment(501).ack(1).psh().data(std::string(100, 'x')));
+}
+
+WIRE_TEST(Cork, HoldsAShortSegmentUntilItIsPulled) {
+  SocketOptions options;
+  options.cork = true;
+  w.listen({.options = options});
+  w.establish();
+  w.write("ab");
+  w.silent();
+  w.write("cd");
+  w.silent();
+  w.options({});
+  w.out(segment(1).ack(1).psh().data("abcd"));
+}
+
+WIRE_TEST(Cork, HoldsForOneTimeoutAtMost) {
+  SocketOptions options;
+  options.cork = true;
+  w.listen({.options = options});
+  w.establish();
+  w.write("ab");
+  w.advance(210ms);
+  w.out(segment(1).ack(1).psh().data("ab"));
+}
+
+WIRE_TEST(NotSentLowat, BoundsWhatWaitsUnsent) {
+  SocketOptions options;
+  options.notsent_lowat = 100;
+  w.listen({.options = options});
+  w.establish({.window = 0});
+  w.require(w.write_some(std::string(60, 'x')) == 60, "60 bytes fit");
+  w.require(w.write_some(std::string(60, 'x')) == 60, "the bound is looked at before, as Linux does");
+  w.write_fails(Error::WouldBlock);
+  w.in(segment(1).ack(1).window(1000));
+  w.out(segment(1).ack(1).psh().data(std::string(120, 'x')));
+  w.event(event_bits::kWritable);
+}
+
+WIRE_TEST(SendBuffer, BoundsWhatIsWritten) {
+  SocketOptions options;
+  options.sndbuf = 5000;
+  w.listen({.options = options});
+  w.establish({.window = 0});
+  w.require(w.write_some(std::string(20000, 'x')) == 5000, "SO_SNDBUF bounds what waits");
+}
+
+WIRE_TEST(QuickAck, SendsTheDelayedAckAtOnce) {
+  w.establish({.rtt = 100ms});
+  w.quick_ack(false);
+  w.in(segment(1).ack(1).psh().data("x"));
+  w.silent();
+  w.quick_ack(true);
+  w.out(segment(1).ack(2));
+}
+
+WIRE_TEST(Orphans, OverTheBoundAreReset) {
+  w.set("tcp_max_orphans", "1");
+  w.establish();
+  w.close();
+  w.out(fin(1).ack(1));
+  w.use(1, 1);
+  w.establish();
+  w.close();
+  w.out(rst(1).ack(1));
+  w.counter(Counter::TcpExt_TCPAbortOnMemory, 1);
+  w.population({1, 0, 0, 1});
+}
+
+WIRE_TEST(SaveSyn, IsTheHeadersAndIsToldOnce) {
+  SocketOptions options;
+  options.save_syn = true;
+  w.listen({.options = options});
+  w.in(syn(0).mss(1000));
+  w.out(syn_ack(0).ack(1).mss(w.mss()));
+  w.in(segment(1).ack(1));
+  w.accept();
+  const std::size_t ip = w.v6() ? 40 : 20;
+  const std::string saved = w.saved_syn();
+  w.require(saved.size() == ip + 24, "the SYN's IP and TCP header, MSS option included");
+  w.require((saved[0] & 0xf0) == (w.v6() ? 0x60 : 0x40), "an IP header");
+  w.require(saved[ip + 13] == 2, "the SYN flag");
+  w.require(w.saved_syn().empty(), "told once");
+}
+
+TEST(SocketOptionsCheck, NamesOptionValueAndWhatIsAllowed) {
+  SocketOptions options;
+  EXPECT_TRUE(check(options));
+  options.maxseg = 87;
+  EXPECT_EQ(check(options).error(), "TCP_MAXSEG cannot be 87; allowed is 88 to 32767, or 0 for the default");
+  options = {};
+  options.linger2 = 121;
+  EXPECT_EQ(check(options).error(),
+            "TCP_LINGER2 cannot be 121; allowed is up to 120, or a negative number for not at all");
+}
+
+}  // namespace
+}  // namespace ff::wiretest
