@@ -267,6 +267,35 @@ void reset_in_time_wait(Lab& lab) {
   lab.expect_equal("TIME_WAIT entries at the server", lab.server.population().time_waits, ignored ? 1 : 0);
 }
 
+// ---- E8 ------------------------------------------------------------------------------------------------------------
+
+void time_wait_reuse(Lab& lab) {
+  lab.client.set("tcp_tw_reuse", 1);
+  lab.client.set("ip_local_port_range", "40000 40000");
+  const bool reuse = lab.client.number("tcp_tw_reuse") == 1 && lab.client.on("tcp_timestamps");
+  const Listener listener = lab.server.listen();
+  lab.say("the client has one port for outgoing connections; it connects, and closes first");
+  Socket first = lab.client.connect();
+  lab.run(200ms);
+  first.close();
+  lab.run(100ms);
+  lab.server.accept(listener).close();
+  lab.run(100ms);
+  lab.expect_equal("TIME_WAIT entries at the client", lab.client.population().time_waits, 1);
+  lab.expect_error("connecting again at once", lab.client.try_connect(), Error::AddressNotAvailable);
+  lab.run(2s);
+  if (!reuse) {
+    lab.expect_error("and two seconds later", lab.client.try_connect(), Error::AddressNotAvailable);
+    lab.run(60s);
+    lab.expect_error("only when the minute is over", lab.client.try_connect(), std::nullopt);
+    return;
+  }
+  const Socket again = lab.client.connect();
+  lab.run(200ms);
+  lab.expect_state("two seconds later the same port is taken once more", again.state(), TcpState::Established);
+  lab.expect_equal("TIME_WAIT entries at the client", lab.client.population().time_waits, 0);
+}
+
 // ---- E9 ------------------------------------------------------------------------------------------------------------
 
 void close_wait(Lab& lab) {
@@ -421,6 +450,15 @@ std::vector<Scenario> closing_scenarios() {
            "ignore the RST; Linux leaves it to a setting.",
        .knobs = {{"tcp_rfc1337", {"0", "1"}, ""}},
        .play = reset_in_time_wait},
+      {.name = "time-wait-reuse",
+       .ids = {"E8", "G3"},
+       .summary = "with tcp_tw_reuse an outgoing connection may take a port that is in TIME_WAIT",
+       .lesson =
+           "A client that opens many short connections to one server uses up its ports, as each stays in TIME_WAIT "
+           "for a minute. After a second the timestamps tell old packets from new, so the port can be taken again. "
+           "There is no tcp_tw_recycle: it broke clients behind one NAT address.",
+       .knobs = {{"client.tcp_tw_reuse", {"1", "0"}, ""}, {"tcp_timestamps", {"1", "0"}, ""}},
+       .play = time_wait_reuse},
       {.name = "close-wait",
        .ids = {"E9"},
        .summary = "CLOSE_WAIT waits for the own application, without limit",

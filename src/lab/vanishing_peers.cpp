@@ -58,6 +58,50 @@ void last_icmp_error(Lab& lab) {
                    Error::HostUnreachable);
 }
 
+void user_timeout(Lab& lab) {
+  const std::string seconds = lab.parameter("TCP_USER_TIMEOUT");
+  const auto patience_here = std::chrono::milliseconds(std::stoul(seconds));
+  ConnectOptions options;
+  options.options.user_timeout = static_cast<std::uint32_t>(patience_here.count());
+  Connected both = connected(lab, options);
+  lab.unplug();
+  lab.say("the cable is pulled, and the client writes");
+  const Instant start = lab.now();
+  both.client.write("hello?");
+  lab.run_until([&] { return both.client.closed(); }, 24h);
+  lab.expect_error("what the application is told", both.client.error(), Error::TimedOut);
+  lab.expect_about("after", lab.now() - start, patience_here, patience_here / 10 + 300ms);
+  lab.expect_equal("TCPAbortOnTimeout", lab.client.count(Counter::TcpExt_TCPAbortOnTimeout), 1);
+}
+
+// ---- F1 ------------------------------------------------------------------------------------------------------------
+
+void keepalive(Lab& lab) {
+  const bool answers = lab.parameter("peer") == "there";
+  const std::uint64_t idle = lab.client.number("tcp_keepalive_time"),
+                      interval = lab.client.number("tcp_keepalive_intvl"),
+                      probes = lab.client.number("tcp_keepalive_probes");
+  ConnectOptions options;
+  options.options.keepalive = true;
+  Connected both = connected(lab, options);
+  const Instant start = lab.now();
+  if (!answers) lab.unplug();
+  lab.say("SO_KEEPALIVE is on, and nobody says anything; the peer is {}", answers ? "there" : "gone");
+  if (answers) {
+    lab.run(std::chrono::seconds(3 * idle + 5));
+    lab.expect_state("the connection, after three times tcp_keepalive_time", both.client.state(),
+                     TcpState::Established);
+    const auto asked = lab.number_of(lab.client, pure_ack);
+    lab.expect(asked >= 3, fmt::format("{} probes or more were sent, and answered", asked - 1));
+    return;
+  }
+  lab.run_until([&] { return both.client.closed(); }, 100h);
+  lab.expect_error("what the application is told", both.client.error(), Error::TimedOut);
+  lab.expect_about("tcp_keepalive_time + tcp_keepalive_probes * tcp_keepalive_intvl later", lab.now() - start,
+                   std::chrono::seconds(idle + probes * interval), 2s);
+  lab.expect_equal("probes, and the RST that ends it", lab.number_of(lab.client, any) - 2, probes + 1);
+}
+
 // ---- F3 ------------------------------------------------------------------------------------------------------------
 
 void process_dies(Lab& lab) {
@@ -149,6 +193,25 @@ void cable_busy(Lab& lab) {
 
 std::vector<Scenario> vanishing_peer_scenarios() {
   return {
+      {.name = "keepalive",
+       .ids = {"F1", "F3"},
+       .summary = "probes on an idle connection find out whether the peer is still there",
+       .lesson =
+           "An idle connection cannot tell a silent peer from a dead one. With SO_KEEPALIVE a probe goes out after "
+           "two hours of silence: an old sequence number that the peer must answer. Nine without an answer, 75 "
+           "seconds apart, end the connection. All three are settings, and options of the socket.",
+       .knobs = {{"peer", {"gone", "there"}, "whether the peer still answers"},
+                 {"tcp_keepalive_time", {"7200", "60"}, ""},
+                 {"tcp_keepalive_probes", {"9", "2"}, ""}},
+       .play = keepalive},
+      {.name = "user-timeout",
+       .ids = {"F2"},
+       .summary = "TCP_USER_TIMEOUT: how long data may stay unacknowledged, in the program's own words",
+       .lesson =
+           "tcp_retries2 is for the whole machine, and its unit is odd. TCP_USER_TIMEOUT says in milliseconds how "
+           "long this connection may wait for an acknowledgement before it is given up with ETIMEDOUT.",
+       .knobs = {{"TCP_USER_TIMEOUT", {"5000", "30000"}, "the socket option, milliseconds"}},
+       .play = user_timeout},
       {.name = "retries2",
        .ids = {"F2", "F3"},
        .summary = "unacknowledged data is repeated for as long as tcp_retries2 says, then ETIMEDOUT",

@@ -28,7 +28,7 @@ std::string dump(const Settings& settings) {
 
 TEST(Settings, AreListedByName) {
   const auto list = setting_list();
-  EXPECT_EQ(list.size(), 52u);
+  EXPECT_GT(list.size(), 50u);
   EXPECT_TRUE(std::ranges::is_sorted(list, {}, &SettingInfo::name));
   for (const SettingInfo& info : list) {
     EXPECT_FALSE(info.allowed.empty()) << info.name;

@@ -15,6 +15,43 @@ void enter_time_wait(Wire& w, const Peer& peer = {}) {
   w.out(with(segment(2).ack(2), 10, ts.value_or(0) + 20));
   w.population({.connections = 0, .requests = 0, .time_waits = 1, .listeners = 1});
 }
+// E8: by tcp_tw_reuse an outgoing connection takes the place of an entry that is a second old. Its timestamps tell old
+// segments from new ones, and the SYN echoes the last that was seen.
+WIRE_TEST(TimeWait, GivesWayToAnOutgoingConnection) {
+  w.set("net.ipv4.tcp_tw_reuse", "1");
+  w.connect({.local_port = 5000});
+  w.out(w.our_syn());
+  w.in(syn_ack(0).ack(1).mss(1000).ts(700, 0));
+  w.out(segment(1).ack(1).ts(0, 700));
+  w.close();
+  w.out(fin(1).ack(1).ts(0, 700));
+  w.in(fin(1).ack(2).ts(700, 0));
+  w.out(segment(2).ack(2).ts(0, 700));
+  w.population({.connections = 0, .requests = 0, .time_waits = 1, .listeners = 0});
+  w.connect_fails({.local_port = 5000}, Error::AddressInUse);
+  w.advance(1s);
+  w.reincarnate(100'000);
+  w.learn_isn();
+  w.connect({.local_port = 5000});
+  w.out(syn(0).mss(w.mss()).sack_ok().ts(1000, 700).wscale(7));
+  w.population({.connections = 1, .requests = 0, .time_waits = 0, .listeners = 0});
+  w.counter(Counter::TcpExt_TWRecycled, 1);
+}
+
+// By default only between loopback addresses, and never without timestamps.
+WIRE_TEST(TimeWait, DoesNotGiveWayByDefault) {
+  w.connect({.local_port = 5000});
+  w.out(w.our_syn());
+  w.in(syn_ack(0).ack(1).mss(1000).ts(700, 0));
+  w.out(segment(1).ack(1).ts(0, 700));
+  w.close();
+  w.out(fin(1).ack(1).ts(0, 700));
+  w.in(fin(1).ack(2).ts(700, 0));
+  w.out(segment(2).ack(2).ts(0, 700));
+  w.advance(59s);
+  w.connect_fails({.local_port = 5000}, Error::AddressInUse);
+}
+
 }  // namespace
 
 WIRE_TEST(TimeWait, LastsSixtySeconds) {
