@@ -115,7 +115,7 @@ void linger_zero(Lab& lab) {
   lab.expect_equal("FINs", lab.number_of(lab.client, fin), 0);
   lab.expect_equal("TIME_WAIT entries", lab.client.population().time_waits, 0);
   lab.expect_error("what the server is told", server.error(), Error::ConnectionReset);
-  lab.expect_equal("TCPAbortOnLinger", lab.client.count(Counter::TcpExt_TCPAbortOnLinger), 1);
+  lab.expect_equal("TCPAbortOnData", lab.client.count(Counter::TcpExt_TCPAbortOnData), 1);
 }
 
 // ---- E4, E5 --------------------------------------------------------------------------------------------------------

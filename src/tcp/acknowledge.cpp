@@ -154,11 +154,15 @@ void Connection::duplicate_ack(Context& c) {
   c.env.counters.add(Counter::TcpExt_TCPFastRetrans);
 }
 
-void Connection::acknowledged_fin(Context& c) {
+void Connection::acknowledged_fin(Context& c, const Segment& segment) {
   switch (state_) {
     case TcpState::FinWait1:
       set_state(c, TcpState::FinWait2);
-      if (orphaned_) wait_as_orphan(c);
+      if (!orphaned_) break;
+      if (options().linger2 >= 0) return wait_as_orphan(c);
+      c.env.counters.add(Counter::TcpExt_TCPAbortOnData);
+      reset_in_answer(c, segment);
+      finish(c);
       break;
     case TcpState::Closing:
       enter_time_wait(c);

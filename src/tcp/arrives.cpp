@@ -150,12 +150,12 @@ Connection::Verdict Connection::check_ack(Context& c, const Segment& segment) {
       if (!fast_open_child_) snd_.forget_unacknowledged();  // data in a SYN that crossed another: it goes again
       become_established(c);
     }
-    if (snd_.fin_acknowledged()) acknowledged_fin(c);
+    if (snd_.fin_acknowledged()) acknowledged_fin(c, segment);
     return state_ == TcpState::Closed || state_ == TcpState::TimeWait ? Verdict::Done : Verdict::Continue;
   }
   if (check_ack_number(c, segment) == Verdict::Done) return Verdict::Done;
   acknowledged(c, segment);
-  if (snd_.fin_acknowledged()) acknowledged_fin(c);
+  if (snd_.fin_acknowledged()) acknowledged_fin(c, segment);
   return state_ == TcpState::Closed || state_ == TcpState::TimeWait ? Verdict::Done : Verdict::Continue;
 }
 

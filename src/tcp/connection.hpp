@@ -182,7 +182,7 @@ class Connection {
   void measure_handshake(Context& c, const Segment& segment, SendHalf::Acknowledged acked);
   void duplicate_ack(Context& c);
   void advance_recovery(Context& c, std::uint32_t bytes, std::uint32_t flight_before);
-  void acknowledged_fin(Context& c);
+  void acknowledged_fin(Context& c, const Segment& segment);
   void restart_retransmit_timer(Context& c);
   [[nodiscard]] bool is_duplicate_ack(const Segment& segment, bool window_changed) const noexcept;
 

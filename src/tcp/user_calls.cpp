@@ -161,16 +161,16 @@ void Connection::close(Context& c) {
   if (!snd_.fin_queued()) snd_.queue_fin(c.send_cache);
   if (state_ == TcpState::Established) set_state(c, TcpState::FinWait1);
   if (state_ == TcpState::CloseWait) set_state(c, TcpState::LastAck);
+  if (state_ == TcpState::FinWait2 && options().linger2 < 0) {
+    c.env.counters.add(Counter::TcpExt_TCPAbortOnLinger);
+    send_reset(c);
+    return finish(c);
+  }
   if (state_ == TcpState::FinWait2) wait_as_orphan(c);
 }
 
 // Nobody waits for the peer's FIN any more: not for ever, then (Linux's tcp_fin_timeout and TCP_LINGER2).
 void Connection::wait_as_orphan(Context& c) {
-  if (options().linger2 < 0) {
-    c.env.counters.add(Counter::TcpExt_TCPAbortOnLinger);
-    send_reset(c);
-    return finish(c);
-  }
   const Duration wanted =
       std::chrono::seconds(options().linger2 > 0 ? options().linger2 : c.env.settings.tcp_fin_timeout);
   timers_.arm(TimerKind::Close,
@@ -234,7 +234,7 @@ void Connection::abort(Context& c) {
   orphaned_ = true;
   if (state_ == TcpState::Closed || state_ == TcpState::TimeWait) return;
   if (state_ != TcpState::SynSent) {
-    c.env.counters.add(Counter::TcpExt_TCPAbortOnLinger);
+    c.env.counters.add(Counter::TcpExt_TCPAbortOnData);  // as Linux counts SO_LINGER 0
     send_reset(c);
   }
   rcv_.discard_all(c.receive_cache);

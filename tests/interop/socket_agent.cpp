@@ -123,6 +123,7 @@ class Agent {
     ff::ListenOptions options;
     options.local = {*ff::IpAddress::parse(call.at("address").get<std::string>()), call.at("port")};
     options.backlog = call.at("backlog");
+    options.options = with({}, call.at("options"));
     listeners_[call.at("name")] = value_or_refused(stack_.listen(options));
     return nullptr;
   }
@@ -133,6 +134,7 @@ class Agent {
     if (const std::uint16_t port = call.at("local_port"); port != 0) {
       options.local = {options.remote.address.is_v4() ? ff::IpAddress::any_v4() : ff::IpAddress::any_v6(), port};
     }
+    options.options = with({}, call.at("options"));
     connections_[call.at("name")] = value_or_refused(stack_.connect(loop_.now(), options));
     return nullptr;
   }
@@ -173,7 +175,37 @@ class Agent {
     return nullptr;
   }
 
-  json set(const json& /*call*/) { throw Refused{ff::Error::ProtocolError}; }
+  // Options by the names that setsockopt() has for them; one that the stack does not have is refused.
+  static ff::SocketOptions with(ff::SocketOptions options, const json& wanted) {
+    static const std::map<std::string, std::uint32_t ff::SocketOptions::*, std::less<>> kNumbers{
+        {"TCP_KEEPIDLE", &ff::SocketOptions::keepidle},         {"TCP_KEEPINTVL", &ff::SocketOptions::keepintvl},
+        {"TCP_KEEPCNT", &ff::SocketOptions::keepcnt},           {"TCP_USER_TIMEOUT", &ff::SocketOptions::user_timeout},
+        {"TCP_DEFER_ACCEPT", &ff::SocketOptions::defer_accept}, {"TCP_SYNCNT", &ff::SocketOptions::syncnt}};
+    for (const auto& [name, value] : wanted.items()) {
+      if (const auto number = kNumbers.find(name); number != kNumbers.end()) {
+        options.*number->second = value;
+      } else if (name == "SO_KEEPALIVE") {
+        options.keepalive = value != 0;
+      } else if (name == "SO_LINGER") {
+        options.linger = value;
+      } else if (name == "TCP_LINGER2") {
+        options.linger2 = value;
+      } else if (name == "TCP_NODELAY") {
+        options.no_delay = value != 0;
+      } else {
+        throw Refused{ff::Error::ProtocolError};
+      }
+    }
+    return options;
+  }
+
+  json set(const json& call) {
+    const ff::ConnectionId id = connection(call);
+    const ff::SocketOptions options =
+        with(value_or_refused(stack_.options(id)), {{call.at("option").get<std::string>(), call.at("value")}});
+    value_or_refused(stack_.set_options(loop_.now(), id, options));
+    return nullptr;
+  }
 
   json state(const json& call) { return linux_name(value_or_refused(stack_.info(connection(call))).state); }
 

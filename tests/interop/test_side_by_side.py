@@ -539,6 +539,96 @@ def test_giving_up_a_fin(both):
     both(scenario)
 
 
+def test_keepalive_death(both):
+    def scenario(t):
+        options = {"SO_KEEPALIVE": 1, "TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 2}
+        peer = t.peer_connected_to("socket", 5001, options=options)
+        peer.expect("A seq 0 ack 1")
+        peer.send("A")  # alive
+        peer.expect("A seq 0 ack 1")
+        peer.expect("A seq 0 ack 1")
+        peer.expect("RA seq 1 ack 1")
+        assert t.recv("socket") == "ETIMEDOUT"
+        t.counted("TcpExtTCPKeepAlive", "TcpExtTCPAbortOnTimeout")
+
+    both(scenario)
+
+
+def test_keepalive_is_as_patient_as_user_timeout(both):
+    def scenario(t):
+        options = {"SO_KEEPALIVE": 1, "TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 9, "TCP_USER_TIMEOUT": 2500}
+        peer = t.peer_connected_to("socket", 5001, options=options)
+        peer.expect("A seq 0 ack 1")
+        peer.expect("A seq 0 ack 1")
+        peer.expect("RA seq 1 ack 1")
+        assert t.recv("socket") == "ETIMEDOUT"
+
+    both(scenario)
+
+
+def test_user_timeout(both):
+    def scenario(t):
+        peer = t.peer_connected_to("socket", 5001)
+        t.set("socket", "TCP_USER_TIMEOUT", 1000)
+        t.send("socket", "is anybody there?")
+        peer.expect("PA seq 1 ack 1 length 17")
+        peer.drain(2)
+        assert t.recv("socket") == "ETIMEDOUT"
+        t.counted("TcpExtTCPAbortOnTimeout")
+
+    both(scenario)
+
+
+def test_linger_zero(both):
+    def scenario(t):
+        t.listen()
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        t.set("socket", "SO_LINGER", 0)
+        t.close("socket")
+        peer.expect("RA seq 1 ack 1")
+        peer.send("A")
+        peer.drain()
+        t.counted("TcpExtTCPAbortOnData")
+
+    both(scenario)
+
+
+@pytest.mark.parametrize("seconds", [-1, 1])
+def test_linger2(both, seconds):
+    def scenario(t):
+        t.listen()
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        t.set("socket", "TCP_LINGER2", seconds)
+        t.close("socket")
+        peer.expect("FA seq 1 ack 1")
+        peer.send("A")
+        peer.drain(1.5)
+        peer.send("FA")  # too late
+        peer.drain()
+
+    both(scenario)
+
+
+def test_deferred_accept(both):
+    def scenario(t):
+        t.listen(TCP_DEFER_ACCEPT=1)
+        eager = t.connected_peer(5001)
+        assert t.accept("socket", limit=0.3) == "EAGAIN"
+        eager.send("PA", b"hello")
+        eager.drain()
+        t.accept("socket")
+        idle = t.connected_peer(5002)
+        idle.drain(1.3)
+        idle.send("A")
+        idle.drain()
+        t.accept("idle", limit=0.3)
+        t.counted("TcpExtTCPDeferAcceptDrop")
+
+    both(scenario)
+
+
 # ---- ports ---------------------------------------------------------------------------------------------------------
 
 

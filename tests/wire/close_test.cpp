@@ -173,7 +173,7 @@ WIRE_TEST(Close, AbortResets) {
   w.abort();
   w.out(rst(101).ack(1));
   w.stale();
-  w.counter(Counter::TcpExt_TCPAbortOnLinger, 1);
+  w.counter(Counter::TcpExt_TCPAbortOnData, 1);
   w.in(segment(1).ack(101));
   w.out(rst(101));
 }

@@ -115,6 +115,20 @@ WIRE_TEST(Linger2, NegativeLeavesNoFinWait2) {
   w.close();
   w.out(fin(1).ack(1));
   w.in(segment(1).ack(2));
+  w.out(rst(2));
+  w.population({0, 0, 0, 1});
+  w.counter(Counter::TcpExt_TCPAbortOnData, 1);
+}
+
+WIRE_TEST(Linger2, NegativeResetsAtCloseInFinWait2) {
+  SocketOptions options;
+  options.linger2 = -1;
+  w.listen({.options = options});
+  w.establish();
+  w.shutdown_write();
+  w.out(fin(1).ack(1));
+  w.in(segment(1).ack(2));
+  w.close();
   w.out(rst(2).ack(1));
   w.population({0, 0, 0, 1});
   w.counter(Counter::TcpExt_TCPAbortOnLinger, 1);
@@ -142,7 +156,7 @@ WIRE_TEST(Linger, ZeroResetsAtClose) {
   w.close();
   w.out(rst(1).ack(1));
   w.population({0, 0, 0, 1});
-  w.counter(Counter::TcpExt_TCPAbortOnLinger, 1);
+  w.counter(Counter::TcpExt_TCPAbortOnData, 1);
 }
 
 WIRE_TEST(SynCount, BoundsTheRetransmissionsOfASyn) {
