@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -77,7 +78,12 @@ Listed list(ControlClient& client, const SsOptions& options, const SocketFilter&
     }
   });
   // As ss: UDP first.
-  std::ranges::stable_sort(listed.sockets, std::greater(), &SocketInfo::protocol);
+  std::vector<SocketInfo> ordered;
+  ordered.reserve(listed.sockets.size());
+  for (const SocketProtocol protocol : {SocketProtocol::Udp, SocketProtocol::Tcp})
+    std::ranges::copy_if(listed.sockets, std::back_inserter(ordered),
+                         [protocol](const SocketInfo& socket) { return socket.protocol == protocol; });
+  listed.sockets = std::move(ordered);
   return listed;
 }
 

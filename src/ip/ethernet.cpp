@@ -125,7 +125,7 @@ void Ethernet::solicitation_arrives(Instant now, InterfaceId interface, const wi
                  nobody ? wire::group_address(to) : message.link_address.value_or(frame_source),
                  {.solicitation = false,
                   .target = message.target,
-                  .link_address = *interfaces_[interface].mac,
+                  .link_address = interfaces_[interface].mac,
                   .solicited = !nobody,
                   .override = true});
 }
@@ -200,7 +200,7 @@ void Ethernet::ask(const Neighbours::Question& question) {
   }
   const IpAddress to = question.to ? question.address : wire::solicited_node(question.address);
   send_discovery(question.interface, *from, to, question.to.value_or(wire::group_address(to)),
-                 {.solicitation = true, .target = question.address, .link_address = *interface.mac});
+                 {.solicitation = true, .target = question.address, .link_address = interface.mac});
 }
 
 void Ethernet::send_arp(InterfaceId interface, const MacAddress& to, const wire::ArpMessage& message) {

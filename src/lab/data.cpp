@@ -378,6 +378,7 @@ void fair_share(Lab& lab) {
   }
   lab.say("three connections, each with as much to send as it may; the third one's reader is asleep");
   std::vector<std::unique_ptr<Writer>> writers;
+  writers.reserve(clients.size());
   std::vector<std::size_t> received(kConnections);
   const std::string text = text_of(20'000'000);
   for (const Socket& client : clients) writers.push_back(std::make_unique<Writer>(client, text));

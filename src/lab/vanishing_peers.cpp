@@ -179,7 +179,6 @@ void cable_busy(Lab& lab) {
   lab.expect(tries >= 5 && tries <= 7, fmt::format("the segment was tried {} times, with doubling pauses", tries));
   lab.plug();
   const Instant back = lab.now();
-  std::string received;
   lab.run_until([&] { return both.server.info().unread > 0; }, 1min);
   lab.expect_equal("what the server reads", both.server.read(), "are you still there?");
   const Duration waited = lab.now() - back;

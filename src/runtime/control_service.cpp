@@ -104,6 +104,7 @@ ControlSocket::Answer Service::respond(Instant now, std::string_view line) {
   const auto found = commands_.find(command->get_ref<const std::string&>());
   if (found != commands_.end()) return found->second(now, request);
   std::vector<std::string_view> names;
+  names.reserve(commands_.size());
   for (const auto& [name, handler] : commands_) names.push_back(name);
   return error(fmt::format("there is no command \"{}\"; there are {}", cut(command->get_ref<const std::string&>()),
                            fmt::join(names, ", ")));
