@@ -140,7 +140,10 @@ void Talker::give_up(bool abort) {
 
 void Talker::end_with(Error error) {
   error_ = error;
-  found_no_room_ = is_client() && plan_->may_find_no_room && !established_ && error == Error::TimedOut;
+  found_no_room_ = is_client() && plan_->may_find_no_room &&
+                   // Given up, or answered by a SYN cookie whose return was lost: what follows it means nothing to a
+                   // server that remembers nothing, and is reset (RFC 4987 §3.6).
+                   (established_ ? received_ == 0 && error == Error::ConnectionReset : error == Error::TimedOut);
   if (found_no_room_) return give_up(false);
   if (plan_ != nullptr && plan_->orderly() && !by_fast_open_) {
     complain(fmt::format("ended with an error: {}", to_string(error)));
