@@ -187,7 +187,7 @@ MessageDecoder::Found MessageDecoder::find(const LengthPrefixed& framing, Slice&
 // Whether all of it is there.
 std::expected<bool, FramingError> MessageDecoder::read_length(const LengthPrefixed& framing, Slice& input) {
   if (framing.prefix == LengthPrefix::Varint) return read_varint(framing.order, input);
-  for (const std::size_t size = prefix_size(framing.prefix); prefix_got_ < size; ++prefix_got_) {
+  for (const auto size = static_cast<std::uint8_t>(prefix_size(framing.prefix)); prefix_got_ < size; ++prefix_got_) {
     if (input.empty()) return false;
     const std::uint64_t byte = *input.data();
     input.drop_front(1);

@@ -48,6 +48,7 @@ std::pair<std::string, std::string> parse_wish(const lab::Scenario& scenario, co
   std::pair wish(text.substr(0, equals), text.substr(equals + 1));
   if (const auto reason = lab::why_not(scenario, wish.first, wish.second)) {
     std::vector<std::string> knobs;
+    knobs.reserve(scenario.knobs.size());
     for (const lab::Knob& knob : scenario.knobs) knobs.push_back(knob.name);
     const std::string guess = nearest(wish.first, knobs);
     if (guess.empty() || guess == wish.first) throw UsageError(*reason);

@@ -43,7 +43,8 @@ Parsed<Duration> parse_seconds(std::string_view text) {
   constexpr double kMax = 2147483;
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !(value >= 0 && value <= kMax))
+  const bool sensible = value >= 0 && value <= kMax;  // a NaN is not
+  if (error != std::errc() || end != text.data() + text.size() || !sensible)
     return std::unexpected(fmt::format("'{}' is no time; give seconds from 0 to 2147483, such as 0.2", text));
   return Duration(static_cast<Duration::rep>(std::llround(value * 1e9)));
 }
