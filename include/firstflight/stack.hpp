@@ -63,7 +63,7 @@ struct ListenOptions {
   bool ipv6_only = false;
   std::uint32_t backlog = 4096;  // accept-queue limit; cut to somaxconn
   // How many Fast Open connections may be half-open at a time (TCP_FASTOPEN); 0 switches Fast Open off, nothing leaves
-  // it to bit 0x400 of tcp_fastopen.
+  // it to bit 0x400 of tcp_fastopen. Cut to somaxconn.
   std::optional<std::uint32_t> fast_open_queue{};
   // Keys for this listener alone (TCP_FASTOPEN_KEY).
   std::optional<FastOpenKeys> fast_open_keys{};
@@ -140,6 +140,10 @@ class Stack {
   Result<ListenerId> listen(const ListenOptions& options);
   // WouldBlock: no connection waits.
   Result<ConnectionId> accept(ListenerId listener);
+  // TCP_FASTOPEN on a listener that listens already: how many may be half-open from now on; 0 switches it off.
+  Result<void> set_fast_open(ListenerId listener, std::uint32_t queue);
+  // TCP_FASTOPEN_KEY; nothing: those of the stack.
+  Result<void> set_fast_open_keys(ListenerId listener, const std::optional<FastOpenKeys>& keys);
   // Ends the listener. Its requests are forgotten, connections that nobody accepted are reset.
   Result<void> close(Instant now, ListenerId listener);
 

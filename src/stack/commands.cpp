@@ -82,11 +82,33 @@ Result<ListenerId> Stack::Impl::listen(const ListenOptions& options) {
   Listener& listener = listeners_.create();
   listener.options = options;
   listener.accept_limit = std::min(options.backlog, env_.settings.somaxconn);
-  const bool all_listeners = (env_.settings.tcp_fastopen & fast_open_bits::kAllListeners) != 0;
-  listener.fast_open_limit =
-      std::min(options.fast_open_queue.value_or(all_listeners ? options.backlog : 0), env_.settings.somaxconn);
+  listener.fast_open_limit = fast_open_limit(options);
   listening_.emplace(options.local, listener.index);
   return ListenerId{listener.index, listeners_.generation(listener.index)};
+}
+
+// As Linux's inet_listen(), both bits must be set when the listener begins; what becomes of kServer later is another
+// matter.
+std::uint32_t Stack::Impl::fast_open_limit(const ListenOptions& options) const noexcept {
+  constexpr std::uint32_t kBoth = fast_open_bits::kServer | fast_open_bits::kAllListeners;
+  const bool all_listeners = (env_.settings.tcp_fastopen & kBoth) == kBoth;
+  const std::uint32_t wanted = options.fast_open_queue.value_or(all_listeners ? options.backlog : 0);
+  return std::min(wanted, env_.settings.somaxconn);
+}
+
+Result<void> Stack::Impl::set_fast_open(ListenerId id, std::uint32_t queue) {
+  Listener* listener = listeners_.find(id.index, id.generation);
+  if (listener == nullptr) return std::unexpected(Error::StaleHandle);
+  listener->options.fast_open_queue = queue;
+  listener->fast_open_limit = fast_open_limit(listener->options);
+  return {};
+}
+
+Result<void> Stack::Impl::set_fast_open_keys(ListenerId id, const std::optional<FastOpenKeys>& keys) {
+  Listener* listener = listeners_.find(id.index, id.generation);
+  if (listener == nullptr) return std::unexpected(Error::StaleHandle);
+  listener->options.fast_open_keys = keys;
+  return {};
 }
 
 Result<ConnectionId> Stack::Impl::accept(ListenerId id) {

@@ -67,6 +67,8 @@ class Stack::Impl {
   Result<InterfaceId> add_interface(InterfaceConfig config);
   Result<ListenerId> listen(const ListenOptions& options);
   Result<ConnectionId> accept(ListenerId id);
+  Result<void> set_fast_open(ListenerId id, std::uint32_t queue);
+  Result<void> set_fast_open_keys(ListenerId id, const std::optional<FastOpenKeys>& keys);
   Result<void> set_options(ListenerId id, const SocketOptions& options);
   Result<std::string> take_saved_syn(ConnectionId id);
   Result<void> close_listener(Instant now, ListenerId id);
@@ -185,6 +187,7 @@ class Stack::Impl {
   void remove(tcp::Request& request) noexcept;
   void offer_to_acceptor(Listener& listener, Socket& socket);
   [[nodiscard]] FastOpenKeys keys_of(const Listener& listener) const noexcept;
+  [[nodiscard]] std::uint32_t fast_open_limit(const ListenOptions& options) const noexcept;
 
   // ---- sockets.cpp ----
   bool next_segment(Instant now, TxPacket& packet);

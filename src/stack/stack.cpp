@@ -52,6 +52,12 @@ std::expected<void, std::string> Stack::set_settings(std::span<const SettingAssi
 }
 
 Result<ListenerId> Stack::listen(const ListenOptions& options) { return impl_->listen(options); }
+Result<void> Stack::set_fast_open(ListenerId listener, std::uint32_t queue) {
+  return impl_->set_fast_open(listener, queue);
+}
+Result<void> Stack::set_fast_open_keys(ListenerId listener, const std::optional<FastOpenKeys>& keys) {
+  return impl_->set_fast_open_keys(listener, keys);
+}
 Result<ConnectionId> Stack::accept(ListenerId listener) { return impl_->accept(listener); }
 Result<void> Stack::close(Instant now, ListenerId listener) { return impl_->close_listener(now, listener); }
 Result<ConnectionId> Stack::connect(Instant now, const ConnectOptions& options) { return impl_->connect(now, options); }

@@ -80,7 +80,7 @@ void Request::emit_syn_ack(Environment& env, Instant now, const Path& path, cons
   segment.options.sack_permitted = sack_;
   if (window_scaling_) segment.options.window_scale = ReceiveHalf::scale_for(buffer);
   if (timestamps_) segment.options.timestamps = wire::Timestamps{timestamp_at(now, ts_offset), ts_recent_};
-  if (cookie) segment.options.fast_open = wire::FastOpenOption{*cookie, experimental_};
+  if (cookie && !sent_) segment.options.fast_open = wire::FastOpenOption{*cookie, experimental_};
   if (sent_) {
     retransmitted_ = true;
     env.counters.add(Counter::Tcp_RetransSegs);

@@ -34,7 +34,8 @@ class Request {
   };
   Outcome arrives(Environment& env, const Segment& segment) noexcept;
 
-  // The SYN-ACK to send now; `cookie` is put in if one is granted.
+  // The SYN-ACK to send now. `cookie` goes into the first one alone, as in Linux: a path that lost it may have taken
+  // offence at the option.
   void emit_syn_ack(Environment& env, Instant now, const Path& path, const BufferSizes& buffer, std::uint32_t ts_offset,
                     const std::optional<FastOpenCookie>& cookie, TxPacket& packet) noexcept;
   // After a time-out: when the next is due, or nothing when it is time to give up.

@@ -23,7 +23,7 @@ bool Connection::transmit(Context& c, TxPacket& packet) {
   return transmit_probe(c, packet) || transmit_ack(c, packet);
 }
 
-// The first SYN or SYN-ACK, and each repetition. Only the first SYN carries data and a Fast Open option (RFC 7413
+// The first SYN or SYN-ACK, and each repetition. Only the first carries data and a Fast Open option (RFC 7413
 // §4.1.3.1, as Linux): what took offence at them on the path must not keep the connection from coming about.
 bool Connection::transmit_syn(Context& c, TxPacket& packet) {
   syn_due_ = false;
@@ -38,7 +38,7 @@ bool Connection::transmit_syn(Context& c, TxPacket& packet) {
   segment.options.sack_permitted = sack_;
   if (window_scaling_) segment.options.window_scale = ReceiveHalf::scale_for(receive_buffer(c));
   if (timestamps_) segment.options.timestamps = wire::Timestamps{timestamp_at(c.now, ts_offset_), ts_recent_};
-  if (has_fast_open_option_ && (first || syn_ack)) segment.options.fast_open = fast_open_option_;
+  if (has_fast_open_option_ && first) segment.options.fast_open = fast_open_option_;
   if (syn_ack) {
     segment.flags.bits |= TcpFlags::kAck;
     segment.ack = rcv_.nxt();

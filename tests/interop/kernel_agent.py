@@ -19,7 +19,8 @@ SOCKET_OPTIONS = {"SO_REUSEADDR": socket.SO_REUSEADDR, "SO_REUSEPORT": socket.SO
 TCP_OPTIONS = {"TCP_NODELAY": socket.TCP_NODELAY, "TCP_KEEPIDLE": socket.TCP_KEEPIDLE,
                "TCP_KEEPINTVL": socket.TCP_KEEPINTVL, "TCP_KEEPCNT": socket.TCP_KEEPCNT,
                "TCP_USER_TIMEOUT": socket.TCP_USER_TIMEOUT, "TCP_LINGER2": socket.TCP_LINGER2,
-               "TCP_DEFER_ACCEPT": socket.TCP_DEFER_ACCEPT, "TCP_SYNCNT": socket.TCP_SYNCNT}
+               "TCP_DEFER_ACCEPT": socket.TCP_DEFER_ACCEPT, "TCP_SYNCNT": socket.TCP_SYNCNT,
+               "TCP_FASTOPEN": socket.TCP_FASTOPEN}
 
 
 class Agent:

@@ -377,6 +377,7 @@ class Peer:
         self.echo = 0            # the system's timestamp, to be echoed
         self.entries = []
         self.inbox = []
+        self.last = None         # the segment that came last
 
     # -- sending --
 
@@ -415,6 +416,7 @@ class Peer:
         text = describe(segment, self.system_isn, self.isn)
         self.entries.append(Entry("< " + text, time.monotonic(), timed=True))
         self.inbox.append(text)
+        self.last = segment
 
     def expect(self, wanted, limit=5.0):
         """Waits for the next packet; it must begin with `wanted`, such as "RA seq 1"."""

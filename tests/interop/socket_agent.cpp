@@ -123,7 +123,12 @@ class Agent {
     ff::ListenOptions options;
     options.local = {*ff::IpAddress::parse(call.at("address").get<std::string>()), call.at("port")};
     options.backlog = call.at("backlog");
-    options.options = with({}, call.at("options"));
+    json others = call.at("options");
+    if (others.contains("TCP_FASTOPEN")) {
+      options.fast_open_queue = others["TCP_FASTOPEN"].get<std::uint32_t>();
+      others.erase("TCP_FASTOPEN");
+    }
+    options.options = with({}, others);
     listeners_[call.at("name")] = value_or_refused(stack_.listen(options));
     return nullptr;
   }

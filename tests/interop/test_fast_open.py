@@ -3,6 +3,7 @@
 import pytest
 
 import harness
+import side_by_side
 from harness import FIRSTFLIGHT, KERNEL, granted_cookies, packet_fields, url
 
 KEY = "00112233-44556677-8899aabb-ccddeeff"
@@ -230,3 +231,76 @@ def test_the_backup_key_still_counts(lab, role):
         # One on the first visit, a fresh one on the first visit after the change, which took the data all the same.
         assert len(cookies) == 2 and cookies[0] != cookies[1]
         assert [data for data, _ in syns(capture)].count(0) == 1
+
+
+# ---- side by side with the kernel ----------------------------------------------------------------------------------
+
+SYNS = {  # the Fast Open option and the data of a SYN
+    "nothing": (None, b""), "data": (None, b"GET /"), "request": (b"", b""), "request and data": (b"", b"GET /"),
+    "wrong cookie": (b"12345678", b""), "wrong cookie and data": (b"12345678", b"GET /"),
+    "good cookie": ("good", b""), "good cookie and data": ("good", b"GET /"),
+}
+
+
+def cookie_under_key(t):
+    """What the system under test grants."""
+    t.sysctl("net.ipv4.tcp_fastopen_key", KEY)
+    t.sysctl("net.ipv4.tcp_fastopen", "3")
+    t.listen("granting", port=81, TCP_FASTOPEN=16)
+    peer = t.peer(4000, system_port=81)
+    peer.send("S", options={"mss": 1460, "fast_open": b""})
+    peer.expect("SA seq 0 ack 1 fast_open")
+    return peer.last.options["fast_open"]
+
+
+@pytest.mark.parametrize("queue", [None, 16])
+@pytest.mark.parametrize("bits", ["1", "2", "0x202", "0x402", "0x401", "0x602", "0x102", "0x802", "0x100802", "0x902"])
+def test_bits_of_the_server(lab, bits, queue):
+    """Every kind of SYN, to a listener with and without TCP_FASTOPEN, under each bit."""
+    taken = []
+
+    def scenario(t):
+        cookie = cookie_under_key(t)
+        t.sysctl("net.ipv4.tcp_fastopen", bits)
+        t.listen(**({"TCP_FASTOPEN": queue} if queue else {}))
+        for port, (name, (option, data)) in enumerate(SYNS.items(), 5000):
+            peer = t.peer(port, timestamps=False)
+            chosen = {"mss": 1460}
+            if option is not None:
+                chosen["fast_open"] = cookie if option == "good" else option
+            peer.send("S", data, options=chosen)
+            peer.expect("SA seq 0")
+            taken.append(t.accept(name, limit=0) is None)
+
+    side_by_side.compare(lab, scenario)
+    on = int(bits, 0) & 2 and (queue or int(bits, 0) & 0x400)
+    assert any(taken) == bool(on)
+
+
+def test_a_syn_ack_that_is_repeated_grants_nothing(lab):
+    def scenario(t):
+        t.sysctl("net.ipv4.tcp_fastopen", "3")
+        t.listen(TCP_FASTOPEN=16)
+        peer = t.peer(5001)
+        peer.send("S", options={"mss": 1460, "fast_open": b""})
+        peer.expect("SA seq 0 ack 1 fast_open")
+        peer.send("S", seq=0, options={"mss": 1460, "fast_open": b""})
+        peer.expect("SA seq 0 ack 1 mss")
+        peer.expect("SA seq 0 ack 1 mss")
+
+    side_by_side.compare(lab, scenario)
+
+
+def test_a_backlog_is_the_queue_of_all_listeners(lab):
+    def scenario(t):
+        cookie = cookie_under_key(t)
+        t.sysctl("net.ipv4.tcp_fastopen", "0x402")
+        t.listen(backlog=2)
+        for port in [5001, 5002, 5003]:
+            peer = t.peer(port)
+            peer.send("S", b"GET /", options={"mss": 1460, "fast_open": cookie})
+            peer.expect("SA seq 0 ack %d" % (6 if port < 5003 else 1))
+            t.accept("connection %d" % port, limit=0.1)
+        t.counted("TcpExtTCPFastOpenPassive", "TcpExtTCPFastOpenListenOverflow")
+
+    side_by_side.compare(lab, scenario)

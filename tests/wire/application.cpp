@@ -59,6 +59,16 @@ ListenerId Wire::listener(const Where& where) {
   return listeners_[listening_];
 }
 
+void Wire::set_fast_open(std::uint32_t queue, Where where) {
+  command(fmt::format("set TCP_FASTOPEN {}", queue), where);
+  must(stack().set_fast_open(listener(where), queue), "set TCP_FASTOPEN", where);
+}
+
+void Wire::set_fast_open_keys(const std::optional<FastOpenKeys>& keys, Where where) {
+  command("set TCP_FASTOPEN_KEY", where);
+  must(stack().set_fast_open_keys(listener(where), keys), "set TCP_FASTOPEN_KEY", where);
+}
+
 void Wire::close_listener(Where where) {
   command("close listener", where);
   must(stack_->close(now_, listener(where)), "close listener", where);

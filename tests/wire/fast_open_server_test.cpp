@@ -36,6 +36,20 @@ WIRE_TEST(FastOpenServer, GrantsInTheClientsForm) {
   w.accept();
 }
 
+// As Linux: in the first SYN-ACK alone, whether it is repeated by itself or because the client asks again.
+WIRE_TEST(FastOpenServer, RepeatedSynAckGrantsNothing) {
+  w.listen({.fast_open = 16});
+  w.in(syn(0).mss(1000).tfo_request());
+  w.out(syn_ack(0).ack(1).mss(w.mss()).tfo(w.cookie()));
+  w.advance(500ms);
+  w.in(syn(0).mss(1000).tfo_request());
+  w.out(syn_ack(0).ack(1).mss(w.mss()));
+  w.advance(500ms);
+  w.out(syn_ack(0).ack(1).mss(w.mss()));
+  w.in(segment(1).ack(1));
+  w.accept();
+}
+
 // Beside every other option.
 WIRE_TEST(FastOpenServer, GrantsBesideAllOptions) {
   w.listen({.fast_open = 16});
@@ -181,9 +195,9 @@ WIRE_TEST(FastOpenServer, BackupKeyIsAcceptedAndRenewed) {
   w.counter(Counter::TcpExt_TCPFastOpenPassiveAltKey, 1);
   w.accept();
   w.read("GET /");
-  // Repeated, the SYN-ACK carries it again.
+  // Repeated, the SYN-ACK is a plain one.
   w.advance(1s);
-  w.out(syn_ack(0).ack(6).mss(w.mss()).tfo(w.cookie(key_of(kNewKey))));
+  w.out(syn_ack(0).ack(6).mss(w.mss()));
 }
 
 // A5: a listener's own keys take the place of the stack's.
@@ -451,11 +465,19 @@ WIRE_TEST(FastOpenServer, BitTwoHundredTakesDataWithoutCookie) {
   w.use(1);
   w.in(syn(0).mss(1000).tfo(w.cookie(key_of(kOldKey))).data("GET /"));
   w.out(syn_ack(0).ack(6).mss(w.mss()));
-  // A SYN without data is an ordinary one, and may still ask for a cookie.
+  w.accept();
+  // Nor need there be data: as in today's Linux, who asks for a cookie gets the connection, and no cookie.
   w.use(2);
   w.in(syn(0).mss(1000).tfo_request());
-  w.out(syn_ack(0).ack(1).mss(w.mss()).tfo(w.cookie()));
-  w.population({.connections = 2, .requests = 1, .time_waits = 0, .listeners = 1});
+  w.out(syn_ack(0).ack(1).mss(w.mss()));
+  w.accept();
+  w.write("220 ready");
+  w.out(data(1, "220 ready").ack(1).psh());
+  // A SYN that has nothing to do with Fast Open is an ordinary one.
+  w.use(3);
+  w.in(syn(0).mss(1000));
+  w.out(syn_ack(0).ack(1).mss(w.mss()));
+  w.population({.connections = 3, .requests = 1, .time_waits = 0, .listeners = 1});
 }
 
 // A6: bit 0x400 gives every listener a queue.
@@ -463,6 +485,70 @@ WIRE_TEST(FastOpenServer, BitFourHundredMeansAllListeners) {
   w.set("net.ipv4.tcp_fastopen", "0x402");
   w.listen();
   ask_fast(w);
+}
+
+// A6: of the length of its backlog.
+WIRE_TEST(FastOpenServer, BitFourHundredGivesABacklogOfPlaces) {
+  w.set("net.ipv4.tcp_fastopen", "0x402");
+  w.listen({.backlog = 2});
+  for (const int n : {0, 1}) {
+    w.use(n);
+    ask_fast(w);
+    w.accept();
+  }
+  w.use(2);
+  w.in(syn(0).mss(1000).tfo(w.cookie()).data("GET /"));
+  w.out(syn_ack(0).ack(1).mss(w.mss()));
+  w.counter(Counter::TcpExt_TCPFastOpenListenOverflow, 1);
+}
+
+// A6, as Linux: a listener that begins without 0x2 has no queue, and gets none when 0x2 comes later.
+WIRE_TEST(FastOpenServer, BitFourHundredCountsWhenTheListenerBegins) {
+  w.set("net.ipv4.tcp_fastopen", "0x401");
+  w.listen();
+  w.set("net.ipv4.tcp_fastopen", "0x403");
+  w.in(syn(0).mss(1000).tfo(w.cookie()).data("GET /"));
+  w.out(syn_ack(0).ack(1).mss(w.mss()));
+}
+
+// A14: a listener says no for itself, before it begins or while it listens, and may change its mind.
+WIRE_TEST(FastOpenServer, ListenerTurnsItOffUnderBitFourHundred) {
+  w.set("net.ipv4.tcp_fastopen", "0x403");
+  w.listen({.fast_open = 0});
+  w.in(syn(0).mss(1000).tfo(w.cookie()).data("GET /"));
+  w.out(syn_ack(0).ack(1).mss(w.mss()));
+  w.set_fast_open(16);
+  w.use(1);
+  ask_fast(w);
+  w.set_fast_open(0);
+  w.use(2);
+  w.in(syn(0).mss(1000).tfo(w.cookie()).data("GET /"));
+  w.out(syn_ack(0).ack(1).mss(w.mss()));
+  w.counter(Counter::TcpExt_TCPFastOpenPassive, 1);
+}
+
+// A6: the historical bits of early Linux kernels do nothing, nor does any other.
+WIRE_TEST(FastOpenServer, HistoricalBitsDoNothing) {
+  w.set("net.ipv4.tcp_fastopen", "0x100902");
+  w.listen();
+  w.in(syn(0).mss(1000).tfo(w.cookie()).data("GET /"));
+  w.out(syn_ack(0).ack(1).mss(w.mss()));
+  w.use(1);
+  w.set_fast_open(16);
+  w.in(syn(0).mss(1000).tfo(w.cookie(key_of(kOldKey))).data("GET /"));
+  w.out(syn_ack(0).ack(1).mss(w.mss()).tfo(w.cookie()));
+}
+
+// A5: TCP_FASTOPEN_KEY on a listener that listens already.
+WIRE_TEST(FastOpenServer, ListenersKeysCanBeChanged) {
+  w.listen({.fast_open = 16});
+  w.set_fast_open_keys(FastOpenKeys{key_of(kNewKey), std::nullopt});
+  w.in(syn(0).mss(1000).tfo_request());
+  w.out(syn_ack(0).ack(1).mss(w.mss()).tfo(w.cookie(key_of(kNewKey))));
+  w.set_fast_open_keys(std::nullopt);
+  w.use(1);
+  w.in(syn(0).mss(1000).tfo_request());
+  w.out(syn_ack(0).ack(1).mss(w.mss()).tfo(w.cookie()));
 }
 
 // Without the bits nothing is taken from a SYN, whatever the listener wants.

@@ -147,6 +147,8 @@ class Wire {
   // ---- the application ----
   void listen(const Listening& how = {}, Where where = Where::current());
   void close_listener(Where where = Where::current());
+  void set_fast_open(std::uint32_t queue, Where where = Where::current());
+  void set_fast_open_keys(const std::optional<FastOpenKeys>& keys, Where where = Where::current());
   void accept(Where where = Where::current());
   void nothing_to_accept(Where where = Where::current());
   void connect(const Connecting& how = {}, Where where = Where::current());

@@ -24,8 +24,8 @@ ServerPlan plan_server(const ServerSide& side, const Settings& settings, Counter
   }
   if (option) plan.experimental = option->experimental;
 
-  if ((settings.tcp_fastopen & fast_open_bits::kServerNoCookie) != 0 && !syn.payload.empty()) {
-    plan.accept_data = true;
+  if ((settings.tcp_fastopen & fast_open_bits::kServerNoCookie) != 0) {
+    plan.accept_data = true;  // whatever the cookie, and without data too, as today's Linux
   } else if (asks) {
     plan.grant = make_cookie(side.keys.primary, tuple.remote.address, tuple.local.address);
     plan.outcome = FastOpenOutcome::NoCookieYet;
