@@ -113,6 +113,9 @@ namespace ff {
   X(TcpExt, TCPAbortOnMemory)          \
   X(TcpExt, TWRecycled)                \
   X(TcpExt, EmbryonicRsts)             \
+  X(TcpExt, PruneCalled)               \
+  X(TcpExt, RcvPruned)                 \
+  X(TcpExt, OfoPruned)                 \
   X(TcpExt, OutOfWindowIcmps)          \
   X(TcpExt, TW)                        \
   X(TcpExt, PAWSActive)                \
@@ -131,6 +134,9 @@ namespace ff {
   X(TcpExt, TCPAbortOnClose)           \
   X(TcpExt, TCPAbortOnTimeout)         \
   X(TcpExt, TCPAbortOnLinger)          \
+  X(TcpExt, TCPRcvCollapsed)           \
+  X(TcpExt, TCPMemoryPressures)        \
+  X(TcpExt, TCPMemoryPressuresChrono)  \
   X(TcpExt, TCPRcvQDrop)               \
   X(TcpExt, TCPOFOQueue)               \
   X(TcpExt, TCPOFODrop)                \
@@ -146,6 +152,8 @@ namespace ff {
   X(TcpExt, TCPOrigDataSent)           \
   X(TcpExt, TCPDelivered)              \
   X(TcpExt, TCPKeepAlive)              \
+  X(TcpExt, TCPMTUPFail)               \
+  X(TcpExt, TCPMTUPSuccess)            \
   X(TcpExt, TCPFastOpenActive)         \
   X(TcpExt, TCPFastOpenActiveFail)     \
   X(TcpExt, TCPFastOpenPassive)        \
@@ -198,6 +206,7 @@ namespace ff {
   X(TcpSynInWindow, "SYN on a synchronized connection")                             \
   X(TcpReceiveBufferFull, "receive buffer full")                                    \
   X(TcpOutOfOrderFull, "out-of-order queue full")                                   \
+  X(TcpMemory, "memory of the stack used up (tcp_mem)")                             \
   X(TcpAfterClose, "data after close; answered by RST")                             \
   X(TcpAfterFin, "data behind the peer's FIN")                                      \
   X(TcpAcceptQueueFull, "accept queue full")                                        \

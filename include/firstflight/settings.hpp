@@ -18,6 +18,13 @@ struct BufferSizes {
   std::uint32_t min, initial, max;
 };
 
+// tcp_mem: pages of 4096 bytes.
+struct MemoryLimits {
+  std::uint32_t low;       // below: no pressure any more
+  std::uint32_t pressure;  // above: whoever holds more than its share must do with less
+  std::uint32_t high;      // above: nothing more is allocated
+};
+
 // ip_local_port_range: both ends included.
 struct PortRange {
   std::uint16_t first, last;
@@ -66,6 +73,7 @@ struct Settings {
   std::uint32_t route_min_pmtu = 552;                       // net.ipv4.route.min_pmtu, bytes
   std::uint32_t route_mtu_expires = 600;                    // net.ipv4.route.mtu_expires, seconds; for IPv6 too
   bool tcp_abort_on_overflow = false;                       // net.ipv4.tcp_abort_on_overflow
+  std::uint32_t tcp_base_mss = 1024;                        // net.ipv4.tcp_base_mss, bytes
   std::uint32_t tcp_challenge_ack_limit = 1000;             // net.ipv4.tcp_challenge_ack_limit, per second
   std::uint32_t tcp_fastopen = 0x3;                         // net.ipv4.tcp_fastopen; Linux's default is 0x1
   std::optional<FastOpenKeys> tcp_fastopen_key;             // net.ipv4.tcp_fastopen_key; unset: from the stack's seed
@@ -78,22 +86,32 @@ struct Settings {
   std::uint32_t tcp_max_orphans = 65536;                    // net.ipv4.tcp_max_orphans
   std::uint32_t tcp_max_syn_backlog = 4096;                 // net.ipv4.tcp_max_syn_backlog
   std::uint32_t tcp_max_tw_buckets = 131072;                // net.ipv4.tcp_max_tw_buckets
-  bool tcp_moderate_rcvbuf = true;                          // net.ipv4.tcp_moderate_rcvbuf
-  std::uint32_t tcp_notsent_lowat = UINT32_MAX;             // net.ipv4.tcp_notsent_lowat, bytes
-  std::uint32_t tcp_orphan_retries = 0;                     // net.ipv4.tcp_orphan_retries; 0 means 8
-  std::uint32_t tcp_retries2 = 15;                          // net.ipv4.tcp_retries2
-  bool tcp_rfc1337 = false;                                 // net.ipv4.tcp_rfc1337
-  BufferSizes tcp_rmem{4096, 131072, 6291456};              // net.ipv4.tcp_rmem
-  std::uint32_t tcp_tw_reuse = 2;                           // net.ipv4.tcp_tw_reuse
-  std::uint32_t tcp_tw_reuse_delay = 1000;                  // net.ipv4.tcp_tw_reuse_delay
-  BufferSizes tcp_wmem{4096, 16384, 4194304};               // net.ipv4.tcp_wmem
-  bool tcp_sack = true;                                     // net.ipv4.tcp_sack
-  std::uint32_t tcp_syn_linear_timeouts = 0;                // net.ipv4.tcp_syn_linear_timeouts; Linux's default is 4
-  std::uint32_t tcp_syn_retries = 6;                        // net.ipv4.tcp_syn_retries
-  std::uint32_t tcp_synack_retries = 5;                     // net.ipv4.tcp_synack_retries
-  std::uint32_t tcp_syncookies = 1;                         // net.ipv4.tcp_syncookies
-  bool tcp_timestamps = true;                               // net.ipv4.tcp_timestamps
-  bool tcp_window_scaling = true;                           // net.ipv4.tcp_window_scaling
+  // net.ipv4.tcp_mem, pages of 4096 bytes. Linux goes by the size of the machine; these are its values for 16 GiB.
+  MemoryLimits tcp_mem{196608, 262144, 393216};
+  std::uint32_t tcp_min_snd_mss = 48;            // net.ipv4.tcp_min_snd_mss, bytes
+  bool tcp_moderate_rcvbuf = true;               // net.ipv4.tcp_moderate_rcvbuf
+  std::uint32_t tcp_mtu_probe_floor = 48;        // net.ipv4.tcp_mtu_probe_floor, bytes
+  std::uint32_t tcp_mtu_probing = 0;             // net.ipv4.tcp_mtu_probing
+  std::uint32_t tcp_notsent_lowat = UINT32_MAX;  // net.ipv4.tcp_notsent_lowat, bytes
+  std::uint32_t tcp_orphan_retries = 0;          // net.ipv4.tcp_orphan_retries; 0 means 8
+  std::uint32_t tcp_probe_interval = 600;        // net.ipv4.tcp_probe_interval, seconds
+  std::uint32_t tcp_probe_threshold = 8;         // net.ipv4.tcp_probe_threshold, bytes
+  std::uint32_t tcp_retries1 = 3;                // net.ipv4.tcp_retries1
+  std::uint32_t tcp_retries2 = 15;               // net.ipv4.tcp_retries2
+  bool tcp_rfc1337 = false;                      // net.ipv4.tcp_rfc1337
+  bool tcp_rfc793_rto = false;                   // net.ipv4.tcp_rfc793_rto; Linux has no such setting
+  BufferSizes tcp_rmem{4096, 131072, 6291456};   // net.ipv4.tcp_rmem
+  std::uint32_t tcp_tw_reuse = 2;                // net.ipv4.tcp_tw_reuse
+  std::uint32_t tcp_tw_reuse_delay = 1000;       // net.ipv4.tcp_tw_reuse_delay
+  BufferSizes tcp_wmem{4096, 16384, 4194304};    // net.ipv4.tcp_wmem
+  bool tcp_sack = true;                          // net.ipv4.tcp_sack
+  bool tcp_stdurg = false;                       // net.ipv4.tcp_stdurg
+  std::uint32_t tcp_syn_linear_timeouts = 0;     // net.ipv4.tcp_syn_linear_timeouts; Linux's default is 4
+  std::uint32_t tcp_syn_retries = 6;             // net.ipv4.tcp_syn_retries
+  std::uint32_t tcp_synack_retries = 5;          // net.ipv4.tcp_synack_retries
+  std::uint32_t tcp_syncookies = 1;              // net.ipv4.tcp_syncookies
+  bool tcp_timestamps = true;                    // net.ipv4.tcp_timestamps
+  bool tcp_window_scaling = true;                // net.ipv4.tcp_window_scaling
 };
 
 struct SettingInfo {

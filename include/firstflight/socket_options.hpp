@@ -11,10 +11,13 @@ namespace ff {
 
 struct SocketOptions {
   // ---- SOL_SOCKET ----
-  bool keepalive = false;                 // SO_KEEPALIVE
-  std::optional<std::uint32_t> linger{};  // SO_LINGER, seconds; 0: close() resets, and leaves no TIME_WAIT
-  std::uint32_t rcvbuf = 0;               // SO_RCVBUF, bytes of window; 0: tcp_rmem, growing
-  std::uint32_t sndbuf = 0;               // SO_SNDBUF, bytes; 0: tcp_wmem, growing
+  bool keepalive = false;  // SO_KEEPALIVE
+  // SO_LINGER, seconds: how long close() waits for the peer to acknowledge everything, see Stack::close(). 0: it
+  // resets, and leaves no TIME_WAIT.
+  std::optional<std::uint32_t> linger{};
+  bool oob_inline = false;   // SO_OOBINLINE: urgent bytes stay where they are in the stream
+  std::uint32_t rcvbuf = 0;  // SO_RCVBUF, bytes of window; 0: tcp_rmem, growing
+  std::uint32_t sndbuf = 0;  // SO_SNDBUF, bytes; 0: tcp_wmem, growing
 
   // ---- IPPROTO_TCP ----
   bool no_delay = false;            // TCP_NODELAY

@@ -96,7 +96,14 @@ inline constexpr std::uint8_t kWritable = 8;     // there is room again after a 
 inline constexpr std::uint8_t kPeerClosed = 16;  // the peer's FIN has come
 inline constexpr std::uint8_t kClosed = 32;      // the connection is over; info().error says whether in order
 inline constexpr std::uint8_t kError = 64;       // datagram socket: the network reported an error
+inline constexpr std::uint8_t kUrgent = 128;     // the peer has urgent data, or its byte has come: read_urgent()
 }  // namespace event_bits
+
+// How write() goes about it: bits, after Linux's MSG_*.
+namespace write_bits {
+inline constexpr std::uint8_t kMore = 1;    // MSG_MORE: more follows at once; a short segment waits as under TCP_CORK
+inline constexpr std::uint8_t kUrgent = 2;  // MSG_OOB: the last of these bytes is urgent (RFC 9293 §3.8.5)
+}  // namespace write_bits
 
 struct Event {
   std::uint8_t bits = 0;
@@ -152,13 +159,20 @@ class Stack {
 
   // Takes as many bytes as there is room for and says how many. WouldBlock: none (a kWritable event follows);
   // BrokenPipe; the connection's error, once.
-  Result<std::size_t> write(Instant now, ConnectionId connection, ByteSpan bytes);
+  Result<std::size_t> write(Instant now, ConnectionId connection, ByteSpan bytes, std::uint8_t flags = 0);
   // The same without copying; takes all of the slice or nothing (WouldBlock when nothing may be added now).
-  Result<void> write(Instant now, ConnectionId connection, Slice bytes);
+  Result<void> write(Instant now, ConnectionId connection, Slice bytes, std::uint8_t flags = 0);
   // Copies out what is there, up to the size of `into`. 0: the peer has closed its side, all was read. WouldBlock.
   Result<std::size_t> read(Instant now, ConnectionId connection, MutableByteSpan into);
   // The same without copying: the next piece, at most `max` bytes. Empty: the peer has closed its side.
   Result<Slice> read_slice(Instant now, ConnectionId connection, std::uint32_t max = UINT32_MAX);
+
+  // MSG_OOB: the urgent byte, which is not in the stream unless SO_OOBINLINE says so. Nothing: the peer has closed its
+  // side. InvalidArgument: none was announced, it was taken already, or it is in the stream; WouldBlock: it has not
+  // come.
+  Result<std::optional<std::uint8_t>> read_urgent(Instant now, ConnectionId connection);
+  // SIOCATMARK: what is read next lies behind the urgent byte, or with SO_OOBINLINE begins with it. read() stops there.
+  [[nodiscard]] Result<bool> at_urgent_mark(ConnectionId connection) const;
 
   // No more writing: FIN behind what was written (SHUT_WR).
   Result<void> shutdown_write(Instant now, ConnectionId connection);
@@ -166,6 +180,8 @@ class Stack {
   Result<void> shutdown_read(Instant now, ConnectionId connection);
   // Gives the connection up; the handle is stale at once. What was written is still delivered, then FIN; unread bytes
   // make it a RST (RFC 9293 §3.10.4, RFC 2525 §2.17).
+  // With SO_LINGER of some seconds one last event names the handle all the same, kClosed: the peer has acknowledged
+  // everything, or those seconds are over, or the connection is. That is when a close() that blocks returns.
   Result<void> close(Instant now, ConnectionId connection);
   // RST at once; the handle is stale (SO_LINGER 0).
   Result<void> abort(Instant now, ConnectionId connection);

@@ -118,6 +118,30 @@ void linger_zero(Lab& lab) {
   lab.expect_equal("TCPAbortOnData", lab.client.count(Counter::TcpExt_TCPAbortOnData), 1);
 }
 
+void linger(Lab& lab) {
+  const bool plugged = lab.parameter("cable") == "plugged";
+  auto [listener, client, server] = connected(lab, {.options = {.linger = 5}});
+  lab.say("the client writes and closes, with SO_LINGER on and 5 seconds");
+  if (!plugged) lab.unplug();
+  client.write("last words");
+  const Duration closed = lab.elapsed();
+  client.close();
+  lab.run_until([&] { return client.closed(); }, 1min);
+  lab.expect(client.closed(), "close() has come to its end");
+  const Duration waited = client.closed_at().value_or(Duration::zero()) - closed;
+  if (plugged) {
+    lab.expect_about("it took until the FIN was acknowledged", waited, kRoundTrip, 45ms);
+    lab.expect_equal("what the server has got by then", server.read(), "last words");
+    return;
+  }
+  lab.expect_about("it took the 5 seconds", waited, 5s, 1ms);
+  lab.expect_equal("the connection goes on by itself", lab.client.population().connections, 1);
+  lab.say("the cable is plugged in again");
+  lab.plug();
+  lab.run(30s);
+  lab.expect_equal("what the server gets", server.read(), "last words");
+}
+
 // ---- E4, E5 --------------------------------------------------------------------------------------------------------
 
 void unanswered_fin(Lab& lab) {
@@ -396,6 +420,15 @@ std::vector<Scenario> closing_scenarios() {
            "The connection is gone at once, and so is what was not delivered yet. It is sometimes used to get rid of "
            "TIME_WAIT; what it gets rid of is the guarantee that the peer received everything.",
        .play = linger_zero},
+      {.name = "linger",
+       .ids = {"E3"},
+       .summary = "close() with SO_LINGER waits until the peer has acknowledged everything, but not for ever",
+       .lesson =
+           "Ordinarily close() returns at once and the system delivers what was written. With SO_LINGER and a time "
+           "it waits for the peer's acknowledgement. That the peer's application has read anything is not said by it, "
+           "and when the time is over the delivery goes on all the same.",
+       .knobs = {{"cable", {"plugged", "pulled"}, "the network cable"}},
+       .play = linger},
       {.name = "unanswered-fin",
        .ids = {"E4", "F3"},
        .summary = "a FIN that nobody acknowledges is repeated tcp_orphan_retries times",

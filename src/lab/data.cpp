@@ -161,6 +161,37 @@ void nagle(Lab& lab) {
   }
 }
 
+void more_follows(Lab& lab) {
+  const std::string how = lab.parameter("how");
+  const Connected both = connected(lab, {.options = {.cork = how == "TCP_CORK"}});
+  lab.say("a program writes a header, and a millisecond later what belongs to it");
+  const std::uint8_t flags = how == "MSG_MORE" ? write_bits::kMore : 0;
+  (void)lab.client.stack().write(lab.now(), both.client.id(), as_bytes("HTTP/1.1 200 OK\r\n\r\n"), flags);
+  lab.run(1ms);
+  (void)lab.client.stack().write(lab.now(), both.client.id(), as_bytes("Hello"));
+  if (how == "TCP_CORK") {
+    lab.run(1ms);
+    (void)lab.client.stack().set_options(lab.now(), both.client.id(), {});  // the cork is pulled
+  }
+  lab.run(1s);
+  const auto segments = lab.seen(lab.client, data);
+  if (how == "nothing") {
+    lab.expect_equal("segments: the header, and a round trip later the rest, which Nagle held", segments.size(), 2);
+    lab.expect_about("the round trip", segments.back().time - segments.front().time, kRoundTrip, 1ms);
+  } else {
+    lab.expect_equal("segments: both in one", segments.size(), 1);
+  }
+  lab.say("another header, and nothing more");
+  const Instant alone = lab.now();
+  if (how == "TCP_CORK") (void)lab.client.stack().set_options(lab.now(), both.client.id(), {.cork = true});
+  (void)lab.client.stack().write(lab.now(), both.client.id(), as_bytes("HTTP/1.1 204 No Content\r\n\r\n"), flags);
+  lab.run(1s);
+  const Duration waited = lab.seen(lab.client, data).back().time - alone;
+  lab.expect(
+      how == "nothing" ? waited == Duration::zero() : waited >= 200ms && waited <= 300ms,
+      fmt::format("it leaves after {} ms", std::chrono::duration_cast<std::chrono::milliseconds>(waited).count()));
+}
+
 void silly_window(Lab& lab) {
   lab.server.set("tcp_rmem", "4096 8192 8192");
   lab.server.set("tcp_moderate_rcvbuf", 0);
@@ -284,6 +315,42 @@ void duplicates(Lab& lab) {
              "the server told the client of duplicates (DSACK)");
 }
 
+// ---- C6: urgent data
+
+void urgent_data(Lab& lab) {
+  const bool in_line = lab.parameter("SO_OOBINLINE") == "1";
+  const bool std_urg = lab.server.on("tcp_stdurg");
+  const Listener listener = lab.server.listen({.options = {.oob_inline = in_line}});
+  const Socket client = lab.client.connect();
+  lab.run(1s);
+  const Socket server = lab.server.accept(listener);
+  Stack& receiver = lab.server.stack();
+  bool told = false;
+  lab.server.on_event([&](const Event& event) { told |= (event.bits & event_bits::kUrgent) != 0; });
+  const auto next = [&] {
+    const auto piece = receiver.read_slice(lab.now(), server.id());
+    return piece ? std::string(piece->text()) : std::string();
+  };
+
+  lab.say("\"abc\" with MSG_OOB, then \"def\"");
+  (void)lab.client.stack().write(lab.now(), client.id(), as_bytes("abc"), write_bits::kUrgent);
+  lab.run(1s);
+  (void)lab.client.stack().write(lab.now(), client.id(), as_bytes("def"));
+  lab.run(1s);
+  lab.server.on_event({});
+  lab.expect(told, "the application hears of it (SIGURG, POLLPRI)");
+  const std::string urgent = std_urg ? "d" : "c", before = std_urg ? "abc" : "ab", behind = std_urg ? "ef" : "def";
+  const auto byte = receiver.read_urgent(lab.now(), server.id());
+  if (in_line) {
+    lab.expect_error("recv(MSG_OOB)", byte ? std::nullopt : std::optional(byte.error()), Error::InvalidArgument);
+  } else {
+    lab.expect_equal("recv(MSG_OOB)", byte && *byte ? std::string(1, static_cast<char>(**byte)) : "", urgent);
+  }
+  lab.expect_equal("read() stops at the mark", next(), before);
+  lab.expect(receiver.at_urgent_mark(server.id()).value_or(false), "SIOCATMARK says that the mark is here");
+  lab.expect_equal("read() from there", next(), in_line ? urgent + behind : behind);
+}
+
 // ---- C7 ------------------------------------------------------------------------------------------------------------
 
 void buffers(Lab& lab) {
@@ -344,6 +411,36 @@ void path_mtu(Lab& lab) {
   lab.expect_equal("largest payload after the router spoke", both.client.info().snd_mss, mtu - headers);
   const std::uint64_t heard = lab.client.count(Counter::Icmp_InDestUnreachs);
   lab.expect(heard >= 1 || !lab.client.address().is_v4(), fmt::format("ICMP errors heard: {}", heard));
+}
+
+void black_hole(Lab& lab) {
+  lab.client.set("tcp_mtu_probing", 1);
+  const std::uint64_t probing = lab.client.number("tcp_mtu_probing");
+  const Connected both = connected(lab);
+  const std::uint16_t mtu = lab.client.address().is_v4() ? 1200 : 1300;
+  lab.narrow_path(mtu, false);
+  lab.say("a router on the path swallows packets of more than {} bytes, without a word", mtu);
+  const std::string text = text_of(1'000'000);
+  const Instant start = lab.now();
+  const std::string received = transfer(lab, both, text, 2min);
+  const double seconds = std::chrono::duration<double>(lab.now() - start).count();
+  if (probing == 0) {
+    lab.expect(received.empty(), "nothing arrives: every segment is as large as the first");
+    return;
+  }
+  lab.expect(received == text, fmt::format("all arrives, after {:.1f} s", seconds));
+  if (probing == 1) {
+    lab.say("tcp_retries1 = {}: so long it takes until the path is suspected", lab.client.number("tcp_retries1"));
+    lab.expect(seconds > 3, "it began with time-outs");
+  } else {
+    lab.expect(seconds < 3, "it began with segments that are sure to pass");
+  }
+  const std::uint32_t headers = (lab.client.address().is_v4() ? 40 : 60) + (lab.client.on("tcp_timestamps") ? 12 : 0);
+  const std::uint32_t found = both.client.info().snd_mss + headers;
+  lab.expect(found <= mtu && found + lab.client.number("tcp_probe_threshold") > mtu,
+             fmt::format("the path was found to carry {} bytes", found));
+  lab.expect(lab.client.count(Counter::TcpExt_TCPMTUPSuccess) > 0, "probes that arrived");
+  lab.expect(lab.client.count(Counter::TcpExt_TCPMTUPFail) > 0, "probes that did not");
 }
 
 void forged_icmp(Lab& lab) {
@@ -440,6 +537,15 @@ std::vector<Scenario> data_scenarios() {
            "that write whole messages switch it off.",
        .knobs = {{"TCP_NODELAY", {"0", "1"}, "the socket option"}},
        .play = nagle},
+      {.name = "more-follows",
+       .ids = {"C3"},
+       .summary = "a short segment waits for the rest when the program says that there is more: MSG_MORE, TCP_CORK",
+       .lesson =
+           "A header that goes out alone costs a packet, and what follows waits for its acknowledgement, by Nagle. A "
+           "program that says that more follows gets both in one segment. A program that forgets to go on is helped "
+           "out after 200 ms.",
+       .knobs = {{"how", {"MSG_MORE", "TCP_CORK", "nothing"}, "how the program says so"}},
+       .play = more_follows},
       {.name = "silly-window",
        .ids = {"C3", "C2"},
        .summary = "a slow reader does not make segments small",
@@ -485,6 +591,15 @@ std::vector<Scenario> data_scenarios() {
            "Networks sometimes deliver a packet twice, and senders repeat what was only late. The sequence numbers "
            "say so; the receiver acknowledges again and, with SACK, names the duplicate.",
        .play = duplicates},
+      {.name = "urgent-data",
+       .ids = {"C6"},
+       .summary = "one byte of the stream can be marked as urgent: MSG_OOB",
+       .lesson =
+           "TCP has no second channel. The urgent pointer only marks a byte of the stream; the receiver hears of it "
+           "early, takes the byte out and can tell where it was. Where the pointer points was disputed for thirty "
+           "years: everybody says behind the byte, RFC 1122 said at it.",
+       .knobs = {{"SO_OOBINLINE", {"0", "1"}, "the server's socket option"}, {"server.tcp_stdurg", {"0", "1"}, ""}},
+       .play = urgent_data},
       {.name = "buffers",
        .ids = {"C7"},
        .summary = "what was written and not yet read is in one of two buffers, and both are bounded",
@@ -509,6 +624,15 @@ std::vector<Scenario> data_scenarios() {
            "the size that fits. Where a firewall drops such errors, small packets pass and large ones vanish: a "
            "black hole.",
        .play = path_mtu},
+      {.name = "path-mtu-black-hole",
+       .ids = {"C8", "F2"},
+       .summary = "where no router says what fits, segments of growing size find it out",
+       .lesson =
+           "Where ICMP errors are filtered, large packets vanish and small ones pass: the handshake works, and the "
+           "first full segment never arrives. Time-outs in a row raise the suspicion; then probes of different sizes "
+           "find out what the path carries, and losing one of them is no sign of congestion.",
+       .knobs = {{"client.tcp_mtu_probing", {"1", "2", "0"}, ""}},
+       .play = black_hole},
       {.name = "forged-icmp",
        .ids = {"C8"},
        .summary = "ICMP errors about what is not under way are ignored",

@@ -258,8 +258,10 @@ Result<void> Stack::Impl::close(Instant now, ConnectionId id, bool abort) {
   if (abort) {
     socket->tcp.abort(c);
   } else {
+    const auto linger = socket->tcp.options_now().linger;
+    socket->lingers = linger && *linger > 0;
     socket->tcp.close(c);
-    count_orphan(*socket, now);
+    if (!socket->lingers) count_orphan(*socket, now);
   }
   settle(*socket, now);
   return {};

@@ -108,7 +108,7 @@ void Stack::Impl::send_cookie(Instant now, InterfaceId interface, const FourTupl
   TxPacket* packet = control_.add();
   if (packet == nullptr) return;  // the client asks again
   tcp::Offer offer = tcp::Offer::of(env_.settings);
-  if (!offer.timestamps || !syn.options.timestamps) offer = {};
+  if (!offer.timestamps || !syn.options.timestamps) offer = tcp::Offer{.min_snd_mss = offer.min_snd_mss};
   const tcp::Agreed agreed = tcp::Agreed::of(offer, syn.options, tuple.local.address.is_v4());
   tcp::Request request(0);
   request.begin(tuple, interface, syn, offer, syn_cookies_.make(tuple, syn.seq, agreed.peer_mss, now));

@@ -82,6 +82,7 @@ void Stack::Impl::tcp_arrives(Instant now, InterfaceId interface, const wire::Ip
   segment.ack = header.ack;
   segment.flags = header.flags;
   segment.window = header.window;
+  segment.urgent_pointer = header.urgent_pointer;
   segment.options = header.options;
   segment.payload = packet.bytes.sub(offset + tcp->payload_offset, tcp->payload_size);
   segment.headers = packet.bytes.span().first(offset + tcp->payload_offset);

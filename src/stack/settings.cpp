@@ -99,6 +99,18 @@ constexpr Setting buffer_sizes(std::string_view name, std::string_view meaning) 
           }};
 }
 
+std::string get_memory_limits(const Settings& settings) {
+  const MemoryLimits& limits = settings.tcp_mem;
+  return std::to_string(limits.low) + "\t" + std::to_string(limits.pressure) + "\t" + std::to_string(limits.high);
+}
+
+bool set_memory_limits(Settings& settings, std::string_view text) {
+  const auto values = parse_numbers<3>(text, 0, kIntMax);
+  if (!values || !std::is_sorted(values->begin(), values->end())) return false;
+  settings.tcp_mem = {(*values)[0], (*values)[1], (*values)[2]};
+  return true;
+}
+
 std::string get_port_range(const Settings& settings) {
   const PortRange& range = settings.ip_local_port_range;
   return std::to_string(range.first) + "\t" + std::to_string(range.last);
@@ -203,6 +215,8 @@ constexpr Setting kSettings[] = {
         "How long a path's MTU that a router told is believed, for both IP versions."),
     flag<&Settings::tcp_abort_on_overflow>("net.ipv4.tcp_abort_on_overflow",
                                            "Whether a full accept queue answers with RST instead of silence."),
+    number<&Settings::tcp_base_mss, 48, 65535>("net.ipv4.tcp_base_mss", "a whole number of bytes from 48 to 65535",
+                                               "Segment size at which tcp_mtu_probing begins."),
     number<&Settings::tcp_challenge_ack_limit, 0, kIntMax>("net.ipv4.tcp_challenge_ack_limit", kCount,
                                                            "Challenge ACKs (RFC 5961) sent per second."),
     number<&Settings::tcp_fastopen, 0, kIntMax>(
@@ -240,18 +254,49 @@ constexpr Setting kSettings[] = {
                                                        "Upper bound of half-open connections of a listener."),
     number<&Settings::tcp_max_tw_buckets, 0, kIntMax>("net.ipv4.tcp_max_tw_buckets", kCount,
                                                       "Upper bound of connections in TIME_WAIT."),
+    {{"net.ipv4.tcp_mem",
+      "three whole numbers of pages of 4096 bytes, low, pressure and high, from 0 to 2147483647, none below the one "
+      "before",
+      "Memory of all connections together: above the second, those that hold much must do with less, until it is below "
+      "the first; above the third nothing more is taken."},
+     get_memory_limits,
+     set_memory_limits},
+    number<&Settings::tcp_min_snd_mss, 48, 65535>("net.ipv4.tcp_min_snd_mss",
+                                                  "a whole number of bytes from 48 to 65535",
+                                                  "Segments are never made smaller than this, whatever a peer asks."),
     flag<&Settings::tcp_moderate_rcvbuf>("net.ipv4.tcp_moderate_rcvbuf",
                                          "Whether the receive buffer grows with what the connection carries."),
+    number<&Settings::tcp_mtu_probe_floor, 48, 65535>("net.ipv4.tcp_mtu_probe_floor",
+                                                      "a whole number of bytes from 48 to 65535",
+                                                      "The smallest segment size that tcp_mtu_probing goes down to."),
+    number<&Settings::tcp_mtu_probing, 0, 2>(
+        "net.ipv4.tcp_mtu_probing", "0 (off), 1 (when a path swallows large packets) or 2 (always)",
+        "Whether segments of growing size find out what a path carries, without ICMP (RFC 4821)."),
     number<&Settings::tcp_notsent_lowat, 0, 0xffffffff>(
         "net.ipv4.tcp_notsent_lowat", "a whole number of bytes from 0 to 4294967295",
         "Bytes written and not yet sent from which on no more are taken."),
     number<&Settings::tcp_orphan_retries, 0, 255>("net.ipv4.tcp_orphan_retries", kSmallCount,
                                                   "Retransmissions of a connection that nobody holds; 0 means 8."),
+    number<&Settings::tcp_probe_interval, 0, 2147483>(
+        "net.ipv4.tcp_probe_interval", "a whole number of seconds from 0 to 2147483",
+        "Time after which tcp_mtu_probing tries again whether a path carries more by now."),
+    number<&Settings::tcp_probe_threshold, 0, kIntMax>("net.ipv4.tcp_probe_threshold",
+                                                       "a whole number of bytes from 0 to 2147483647",
+                                                       "tcp_mtu_probing ends when what it knows is this exact."),
+    number<&Settings::tcp_retries1, 0, 255>(
+        "net.ipv4.tcp_retries1", kSmallCount,
+        "Retransmissions in whose total time a path comes under suspicion; see tcp_mtu_probing."),
     number<&Settings::tcp_retries2, 0, 255>("net.ipv4.tcp_retries2", kSmallCount,
                                             "Retransmissions whose total time ends a connection; 15 is 924.6 seconds."),
     flag<&Settings::tcp_rfc1337>("net.ipv4.tcp_rfc1337", "Whether a RST leaves a connection in TIME_WAIT (RFC 1337)."),
+    flag<&Settings::tcp_rfc793_rto>(
+        "net.ipv4.tcp_rfc793_rto",
+        "Whether new connections estimate the retransmission time-out as RFC 793 did, for comparison."),
     buffer_sizes<&Settings::tcp_rmem>("net.ipv4.tcp_rmem", "Receive buffer of a connection."),
     flag<&Settings::tcp_sack>("net.ipv4.tcp_sack", "Selective acknowledgements (RFC 2018)."),
+    flag<&Settings::tcp_stdurg>("net.ipv4.tcp_stdurg",
+                                "Whether an urgent pointer that comes names the urgent byte itself, as RFC 1122 has "
+                                "it, and not the one behind it."),
     number<&Settings::tcp_syn_linear_timeouts, 0, 127>(
         "net.ipv4.tcp_syn_linear_timeouts", "a whole number from 0 to 127",
         "Retransmissions of a SYN, beside tcp_syn_retries, before the pause between them begins to double."),

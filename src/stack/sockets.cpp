@@ -26,24 +26,28 @@ void Stack::Impl::enter_demux(Socket& socket) {
 
 void Stack::Impl::settle(Socket& socket, Instant now) {
   tcp::Connection& tcp = socket.tcp;
+  if (socket.lingers && !tcp.lingering() && !socket.event_hook.is_linked()) count_orphan(socket, now);
   const TcpState state = tcp.state();
   if (socket.counts_as_half_open && state != TcpState::SynReceived) handshake_over(socket, now);
   if (state == TcpState::TimeWait && socket.in_demux) become_time_wait(socket, now);
   if (state == TcpState::Closed && socket.in_demux) leave_demux(socket);
 
   socket.events |= tcp.take_events();
+  // Whoever called close() hears one thing more: that its wait is over.
+  if (socket.lingers) socket.events = tcp.lingering() ? 0 : event_bits::kClosed;
   if (!socket.in_demux) {
     wheel_.cancel(socket.timer);
     socket.transmit_hook.unlink();
     // Nobody holds a handle and none can be had any more.
-    if (!socket.owned && !socket.waits_for_accept) return destroy(socket);
+    if (!socket.owned && !socket.waits_for_accept && !socket.lingers) return destroy(socket);
   } else {
     // Later deadlines need no new place in the wheel: it asks again when the old one comes.
     const Instant deadline = tcp.first_deadline();
     if (!socket.timer.armed() || deadline < socket.timer.deadline) wheel_.arm(socket.timer, deadline);
     if (tcp.may_transmit() && !socket.transmit_hook.is_linked()) transmit_ring_.push_back(socket);
   }
-  if (socket.owned && socket.events != 0 && !socket.event_hook.is_linked()) event_list_.push_back(socket);
+  const bool heard = socket.owned || socket.lingers;
+  if (heard && socket.events != 0 && !socket.event_hook.is_linked()) event_list_.push_back(socket);
 }
 
 // A Fast Open connection is half-open no more: the handshake is complete, or it ended.
@@ -196,6 +200,7 @@ std::optional<Event> Stack::Impl::poll_event() {
   event.bits = std::exchange(socket.events, std::uint8_t{0});
   event.connection = {socket.index, forms_.connections.generation(socket.index)};
   event.user_data = socket.user_data;
+  if (std::exchange(socket.lingers, false) && !socket.in_demux) destroy(socket);
   return event;
 }
 

@@ -62,12 +62,13 @@ Result<ConnectionId> Stack::accept(ListenerId listener) { return impl_->accept(l
 Result<void> Stack::close(Instant now, ListenerId listener) { return impl_->close_listener(now, listener); }
 Result<ConnectionId> Stack::connect(Instant now, const ConnectOptions& options) { return impl_->connect(now, options); }
 
-Result<std::size_t> Stack::write(Instant now, ConnectionId connection, ByteSpan bytes) {
-  return impl_->with(now, connection, [&](tcp::Connection& tcp, tcp::Context& c) { return tcp.write(c, bytes); });
-}
-Result<void> Stack::write(Instant now, ConnectionId connection, Slice bytes) {
+Result<std::size_t> Stack::write(Instant now, ConnectionId connection, ByteSpan bytes, std::uint8_t flags) {
   return impl_->with(now, connection,
-                     [&](tcp::Connection& tcp, tcp::Context& c) { return tcp.write(c, std::move(bytes)); });
+                     [&](tcp::Connection& tcp, tcp::Context& c) { return tcp.write(c, bytes, flags); });
+}
+Result<void> Stack::write(Instant now, ConnectionId connection, Slice bytes, std::uint8_t flags) {
+  return impl_->with(now, connection,
+                     [&](tcp::Connection& tcp, tcp::Context& c) { return tcp.write(c, std::move(bytes), flags); });
 }
 Result<std::size_t> Stack::read(Instant now, ConnectionId connection, MutableByteSpan into) {
   return impl_->with(now, connection, [&](tcp::Connection& tcp, tcp::Context& c) { return tcp.read(c, into); });
@@ -75,6 +76,15 @@ Result<std::size_t> Stack::read(Instant now, ConnectionId connection, MutableByt
 Result<Slice> Stack::read_slice(Instant now, ConnectionId connection, std::uint32_t max) {
   return impl_->with(now, connection, [&](tcp::Connection& tcp, tcp::Context& c) { return tcp.read_slice(c, max); });
 }
+Result<std::optional<std::uint8_t>> Stack::read_urgent(Instant now, ConnectionId connection) {
+  return impl_->with(now, connection, [](tcp::Connection& tcp, tcp::Context&) { return tcp.read_urgent(); });
+}
+Result<bool> Stack::at_urgent_mark(ConnectionId connection) const {
+  const Socket* socket = impl_->find(connection);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  return socket->tcp.at_urgent_mark();
+}
+
 Result<void> Stack::shutdown_write(Instant now, ConnectionId connection) {
   return impl_->with(now, connection, [&](tcp::Connection& tcp, tcp::Context& c) { return tcp.shutdown_write(c); });
 }

@@ -24,6 +24,7 @@ Connection::Verdict Connection::check_ack_number(Context& c, const Segment& segm
 
 void Connection::acknowledged(Context& c, const Segment& segment) {
   soft_error_.reset();  // the path works again
+  more_follows_ = false;
   const bool pure = segment.payload.empty() && !segment.flags.syn() && !segment.flags.fin();
   if (pure) c.env.counters.add(Counter::TcpExt_TCPPureAcks);
   const bool handshake = state_ == TcpState::SynReceived;
@@ -44,7 +45,11 @@ void Connection::acknowledged(Context& c, const Segment& segment) {
     const std::uint32_t bytes = acked.length - (was_syn ? 1 : 0);
     bytes_acked_ += bytes - (snd_.fin_acknowledged() && bytes > 0 ? 1 : 0);
     retransmits_ = 0;
+    if (urgent_ != nullptr) [[unlikely]]
+      urgent_->sender.acknowledged(snd_.una());
     if (small_in_flight_ && at_or_before(small_end_, snd_.una())) small_in_flight_ = false;
+    if (mtu_probing_ != nullptr) [[unlikely]]
+      check_mtu_probe_passed(c);
     if (bytes > 0) advance_recovery(c, bytes, flight_before);
     restart_retransmit_timer(c);
     tell_writable(c.env);
@@ -145,6 +150,7 @@ void Connection::duplicate_ack(Context& c) {
   // Duplicates of retransmissions would look the same: only what was sent after the last recovery began may start
   // another.
   if (before(snd_.una(), high_)) return;
+  if (mtu_probe_was_lost(c)) return;
   phase_ = Phase::Recovery;
   high_ = snd_.nxt();
   cc_.loss_detected(snd_.outstanding(), mss);
@@ -155,6 +161,7 @@ void Connection::duplicate_ack(Context& c) {
 }
 
 void Connection::acknowledged_fin(Context& c, const Segment& segment) {
+  end_lingering();
   switch (state_) {
     case TcpState::FinWait1:
       set_state(c, TcpState::FinWait2);

@@ -23,7 +23,8 @@ void Connection::arrives(Context& c, Segment& segment) {
   // "third, check security": this stack carries no compartments (RFC 9293 appendix A.1).
   if (check_syn(c, segment) == Verdict::Done) return;
   if (check_ack(c, segment) == Verdict::Done) return;
-  // "sixth, check the URG bit": the data is delivered in line, as RFC 6093 §5 recommends.
+  if (segment.flags.urg() || urgent_ != nullptr) [[unlikely]]
+    check_urgent(c, segment);
   process_text(c, segment);
 }
 

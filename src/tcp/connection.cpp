@@ -19,6 +19,7 @@ void Connection::finish(Context& c, std::optional<Error> error) {
   if (error == Error::ConnectionReset && (state_ == TcpState::Established || state_ == TcpState::CloseWait))
     c.env.counters.add(Counter::Tcp_EstabResets);
   set_state(c, TcpState::Closed);
+  end_lingering();
   error_ = error;
   syn_due_ = ack_due_ = probe_due_ = keepalive_due_ = false;
   timers_.cancel_all();
@@ -139,7 +140,7 @@ std::optional<Connection::ShownTimer> Connection::timer_to_show() const noexcept
       {TimerKind::Keepalive, SocketTimer::Keepalive},
   };
   for (const auto& [kind, shown] : kShown)
-    if (timers_.armed(kind)) return ShownTimer{shown, timers_[kind]};
+    if (timers_.armed(kind) && !(kind == TimerKind::Close && lingering_)) return ShownTimer{shown, timers_[kind]};
   return std::nullopt;
 }
 
@@ -158,6 +159,7 @@ std::string Connection::check() const {
     return "the FIN is acknowledged but the state did not follow";
   if (state_ == TcpState::FinWait2 && orphaned_ && !timers_.armed(TimerKind::Close))
     return "an orphan in FIN_WAIT_2 has no end";
+  if (lingering_ && (!orphaned_ || !timers_.armed(TimerKind::Close))) return "close() waits without end";
   if ((state_ == TcpState::CloseWait || state_ == TcpState::LastAck || state_ == TcpState::Closing) && !peer_fin_)
     return "the state says that the peer has closed, but it has not";
   return "";

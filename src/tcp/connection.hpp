@@ -2,8 +2,10 @@
 // Block", without the states LISTEN and TIME_WAIT, which have types of their own.
 //
 // Its code follows the RFC's headings, one file each: open.cpp (§3.10.1 OPEN, §3.10.7.3 SYN-SENT), arrives.cpp
-// (§3.10.7.4, otherwise), acknowledge.cpp (its fifth step, and what an acknowledgement means for recovery),
-// user_calls.cpp (§3.10.2 to §3.10.6), transmit.cpp (what to send now), deadlines.cpp (§3.10.8), icmp.cpp.
+// (§3.10.7.4, otherwise), acknowledge.cpp (its fifth step, and what an acknowledgement means for recovery), urgent.cpp
+// (its sixth step, and the rest of urgent data),
+// user_calls.cpp (§3.10.2 to §3.10.6), transmit.cpp (what to send now), mtu_probing.cpp, deadlines.cpp (§3.10.8),
+// icmp.cpp.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +19,7 @@
 #include "tcp/environment.hpp"
 #include "tcp/fastopen/client_cache.hpp"
 #include "tcp/handshake.hpp"
+#include "tcp/mtu_probing.hpp"
 #include "tcp/observation.hpp"
 #include "tcp/receive_half.hpp"
 #include "tcp/rtt.hpp"
@@ -24,6 +27,7 @@
 #include "tcp/send_half.hpp"
 #include "tcp/timers.hpp"
 #include "tcp/totals.hpp"
+#include "tcp/urgent.hpp"
 #include "wire/icmp.hpp"
 
 namespace ff::tcp {
@@ -84,10 +88,12 @@ class Connection {
   [[nodiscard]] Instant first_deadline() const noexcept { return timers_.first(); }
 
   // ---- user calls (user_calls.cpp) ----
-  Result<std::size_t> write(Context& c, ByteSpan bytes);
-  Result<void> write(Context& c, Slice bytes);
+  Result<std::size_t> write(Context& c, ByteSpan bytes, std::uint8_t flags);
+  Result<void> write(Context& c, Slice bytes, std::uint8_t flags);
   Result<std::size_t> read(Context& c, MutableByteSpan into);
   Result<Slice> read_slice(Context& c, std::uint32_t max);
+  Result<std::optional<std::uint8_t>> read_urgent();
+  [[nodiscard]] bool at_urgent_mark() const noexcept;
   Result<void> shutdown_write(Context& c);
   Result<void> shutdown_read(Context& c);
   void close(Context& c);
@@ -111,7 +117,8 @@ class Connection {
     return fast_open_child_ && state_ == TcpState::SynReceived;
   }
   [[nodiscard]] bool ack_due() const noexcept { return ack_due_; }
-  [[nodiscard]] bool orphaned() const noexcept { return orphaned_; }
+  // close() waits for the peer to acknowledge everything (SO_LINGER).
+  [[nodiscard]] bool lingering() const noexcept { return lingering_; }
   [[nodiscard]] SocketOptions options_now() const;
   [[nodiscard]] const Path& path() const noexcept { return path_; }
   [[nodiscard]] Seq snd_nxt() const noexcept { return snd_.nxt(); }
@@ -174,6 +181,14 @@ class Connection {
   void answer_unacceptable(Context& c, const Segment& segment);
   [[nodiscard]] bool may_answer_bare_segment(Context& c) noexcept;
 
+  // urgent.cpp
+  void mark_urgent();
+  void check_urgent(Context& c, const Segment& segment);
+  void announce_urgent(Context& c, const Segment& segment);
+  [[nodiscard]] std::uint32_t readable_to_mark(Context& c, std::uint32_t most);
+  [[nodiscard]] std::uint64_t read_place() const noexcept { return rcv_.bytes_received() - rcv_.unread(); }
+  [[nodiscard]] bool sends_urgent() const noexcept { return urgent_ != nullptr && urgent_->sender.active(); }
+
   // acknowledge.cpp
   Verdict check_ack_number(Context& c, const Segment& segment);
   void acknowledged(Context& c, const Segment& segment);
@@ -203,7 +218,10 @@ class Connection {
   bool transmit_new(Context& c, TxPacket& packet);
   bool transmit_probe(Context& c, TxPacket& packet);
   bool transmit_ack(Context& c, TxPacket& packet);
-  void emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket& packet);
+  void emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket& packet) {
+    emit_segment(c, seq, flags, packet, send_mss());
+  }
+  void emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket& packet, std::uint32_t mss);
   void ack_went_out() noexcept;
   [[nodiscard]] std::uint32_t congestion_room() const noexcept;
   [[nodiscard]] std::uint32_t sendable_length(std::uint32_t window) noexcept;
@@ -211,6 +229,17 @@ class Connection {
   [[nodiscard]] std::uint32_t send_mss() const noexcept;
   [[nodiscard]] std::uint32_t max_payload() const noexcept;
   [[nodiscard]] wire::TcpOptions segment_options(const Context& c, bool with_sack) noexcept;
+
+  // mtu_probing.cpp
+  enum class MtuProbe : std::uint8_t { None, Wait, Sent };
+  void start_mtu_probing(Context& c);
+  void suspect_black_hole(Context& c);
+  [[nodiscard]] std::uint32_t packet_overhead() const noexcept;
+  [[nodiscard]] std::uint16_t largest_packet() const noexcept;
+  [[nodiscard]] std::optional<std::uint32_t> next_mtu_probe(const Context& c) noexcept;
+  MtuProbe transmit_mtu_probe(Context& c, TxPacket& packet);
+  void check_mtu_probe_passed(Context& c);
+  bool mtu_probe_was_lost(Context& c);
 
   // user_calls.cpp, connection.cpp
   void adopt(const SocketOptions* options);
@@ -220,7 +249,11 @@ class Connection {
   }
   [[nodiscard]] std::uint32_t write_room(const Environment& env) const noexcept;
   void tell_writable(const Environment& env) noexcept;
+  void after_write(std::uint8_t flags);
+  void begin_lingering(Context& c);
+  void end_lingering() noexcept;
   void wait_as_orphan(Context& c);
+  [[nodiscard]] std::uint32_t patience_in_retries(const Settings& settings) const noexcept;
   [[nodiscard]] std::uint32_t send_limit(const Environment& env) const noexcept;
   [[nodiscard]] std::optional<Error> take_error() noexcept;
   Result<void> may_write() noexcept;
@@ -260,7 +293,9 @@ class Connection {
   SendHalf snd_;
   ReceiveHalf rcv_;
   RttEstimator rtt_;
-  std::unique_ptr<SocketOptions> options_;  // null: none are set
+  std::unique_ptr<SocketOptions> options_;   // null: none are set
+  std::unique_ptr<Urgent> urgent_;           // null: neither side has sent urgent data
+  std::unique_ptr<MtuProbing> mtu_probing_;  // null: it is off, or the path under no suspicion
   Timers timers_;
   DelayedAck delayed_ack_;
   Reno cc_;
@@ -275,6 +310,7 @@ class Connection {
   bool syn_due_ : 1 = false;  // SYN in SYN_SENT, SYN-ACK in SYN_RECEIVED
   bool ack_due_ : 1 = false;
   bool probe_due_ : 1 = false;
+  bool urgent_probe_due_ : 1 = false;
   bool keepalive_due_ : 1 = false;
   bool retransmit_at_once_ : 1 = false;  // a segment just found lost: whatever the congestion window says
   // What the two sides agreed on
@@ -284,7 +320,9 @@ class Connection {
   // What the application did
   bool no_delay_ : 1 = false;
   bool corked_ : 1 = false;
+  bool more_follows_ : 1 = false;   // MSG_MORE, until the peer is heard of
   bool orphaned_ : 1 = false;       // close() was called
+  bool lingering_ : 1 = false;      // and waits
   bool read_shut_ : 1 = false;      // SHUT_RD
   bool write_refused_ : 1 = false;  // a write found no room: say when there is some
   bool syn_waits_for_write_ : 1 = false;

@@ -25,8 +25,12 @@ void Connection::deadline(Context& c) {
     ack_due_ = true;
   }
   if (timers_.take(TimerKind::Close, c.now)) {
-    c.env.counters.add(Counter::TcpExt_TCPTimeouts);
-    return finish(c, Error::TimedOut);
+    if (lingering_) {
+      end_lingering();  // it goes on as an orphan
+    } else {
+      c.env.counters.add(Counter::TcpExt_TCPTimeouts);
+      return finish(c, Error::TimedOut);
+    }
   }
   if (timers_.take(TimerKind::Persist, c.now)) persist_timeout(c);
   if (state_ != TcpState::Closed && timers_.take(TimerKind::Keepalive, c.now)) keepalive_timeout(c);
@@ -80,6 +84,9 @@ void Connection::retransmission_timeout(Context& c) {
     c.env.counters.add(Counter::TcpExt_TCPAbortOnTimeout);
     return finish(c, soft_error_.value_or(Error::TimedOut));
   }
+  if (retransmits_ > 0 && c.now - timeouts_began_ >= time_of_doublings(kMinRto, c.env.settings.tcp_retries1))
+    suspect_black_hole(c);
+  if (mtu_probing_ != nullptr) mtu_probing_->inconclusive();
   const bool first = phase_ != Phase::Loss || !before(snd_.una(), high_);
   cc_.timed_out(snd_.outstanding(), send_mss(), first && retransmits_ == 0);
   phase_ = Phase::Loss;
@@ -105,18 +112,19 @@ std::optional<Duration> Connection::user_timeout() const noexcept {
 // R2). As Linux it is measured from the first retransmission, so that the whole takes one time-out more.
 bool Connection::given_up(const Context& c) const noexcept {
   if (const auto patience = user_timeout()) return retransmits_ > 0 && c.now - timeouts_began_ >= *patience;
-  const Settings& settings = c.env.settings;
-  std::uint32_t retries = settings.tcp_retries2;
-  if (orphaned_) retries = settings.tcp_orphan_retries == 0 ? 8 : settings.tcp_orphan_retries;
-  return retransmits_ > 0 && c.now - timeouts_began_ >= time_of_doublings(kMinRto, retries);
+  return retransmits_ > 0 && c.now - timeouts_began_ >= time_of_doublings(kMinRto, patience_in_retries(c.env.settings));
+}
+
+// Nobody waits for what becomes of an orphan.
+std::uint32_t Connection::patience_in_retries(const Settings& settings) const noexcept {
+  if (!orphaned_ || lingering_) return settings.tcp_retries2;
+  return settings.tcp_orphan_retries == 0 ? 8 : settings.tcp_orphan_retries;
 }
 
 // RFC 9293 §3.8.6.1: never given up while the peer answers.
 void Connection::persist_timeout(Context& c) {
   if (snd_.outstanding() > 0 || (snd_.unsent() == 0 && !snd_.fin_unsent())) return;
-  const Settings& settings = c.env.settings;
-  std::uint32_t most = settings.tcp_retries2;
-  if (orphaned_) most = settings.tcp_orphan_retries == 0 ? 8 : settings.tcp_orphan_retries;
+  const std::uint32_t most = patience_in_retries(c.env.settings);
   const auto patience = user_timeout();
   const bool waited = patience && probes_began_ != Instant{} && c.now - probes_began_ >= *patience;
   if (probes_began_ == Instant{}) probes_began_ = c.now;
@@ -127,6 +135,7 @@ void Connection::persist_timeout(Context& c) {
   ++probes_out_;
   if (probe_backoff_ < UINT8_MAX) ++probe_backoff_;
   probe_due_ = true;
+  urgent_probe_due_ = sends_urgent();
   timers_.arm(TimerKind::Persist, c.now + backed_off(base_rto(), probe_backoff_));
 }
 

@@ -20,6 +20,7 @@ void emit(const FourTuple& tuple, const Delivery& delivery, const SegmentToSend&
   header.ack = segment.ack;
   header.flags = segment.flags;
   header.window = segment.window;
+  header.urgent_pointer = segment.urgent_pointer;
   header.options = segment.options;
   const std::size_t tcp_size = wire::emit_tcp(header, tcp);
   const std::uint32_t transport_size = static_cast<std::uint32_t>(tcp_size) + packet.payload_size;

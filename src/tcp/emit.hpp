@@ -15,6 +15,7 @@ struct SegmentToSend {
   Seq ack;
   wire::TcpFlags flags;
   WireWindow window;
+  std::uint16_t urgent_pointer = 0;
   wire::TcpOptions options;
 };
 

@@ -22,8 +22,6 @@ inline std::uint32_t header_overhead(bool v4) noexcept {
 // RFC 9293 §3.7.1: what a peer without the option can take.
 inline constexpr std::uint16_t kDefaultMss = 536;
 inline constexpr std::uint16_t kDefaultMssV6 = 1220;
-// Linux's tcp_min_snd_mss: a peer that asks for less would have us send headers only.
-inline constexpr std::uint16_t kMinSendMss = 48;
 // NOP, NOP and the timestamps option.
 inline constexpr std::uint32_t kTimestampsSize = 12;
 
@@ -52,9 +50,12 @@ struct Offer {
   bool timestamps = false;
   bool sack = false;
   bool window_scaling = false;
+  // tcp_min_snd_mss: a peer that asks for less would have us send headers only.
+  std::uint16_t min_snd_mss = 48;
 
   static Offer of(const Settings& settings) noexcept {
-    return {settings.tcp_timestamps, settings.tcp_sack, settings.tcp_window_scaling};
+    return {settings.tcp_timestamps, settings.tcp_sack, settings.tcp_window_scaling,
+            static_cast<std::uint16_t>(settings.tcp_min_snd_mss)};
   }
 };
 
@@ -69,7 +70,7 @@ struct Agreed {
 
   static Agreed of(const Offer& offer, const wire::TcpOptions& peer, bool v4) noexcept {
     Agreed agreed;
-    agreed.peer_mss = std::max(peer.mss.value_or(v4 ? kDefaultMss : kDefaultMssV6), kMinSendMss);
+    agreed.peer_mss = std::max(peer.mss.value_or(v4 ? kDefaultMss : kDefaultMssV6), offer.min_snd_mss);
     agreed.timestamps = offer.timestamps && peer.timestamps.has_value();
     agreed.sack = offer.sack && peer.sack_permitted;
     agreed.window_scaling = offer.window_scaling && peer.window_scale.has_value();

@@ -58,6 +58,7 @@ void Connection::set_path_mtu(std::uint16_t mtu) {
   if (clamped >= path_.mtu) return;
   if (path_.max_super_segment <= path_.mtu) path_.max_super_segment = clamped;  // super-segments stay off
   path_.mtu = clamped;
+  if (mtu_probing_ != nullptr) mtu_probing_->lower_high(clamped);
   if (state_ == TcpState::SynSent) {
     // It was the data in the SYN: the bare SYN goes at once, the data after the handshake.
     if (syn_data_ > 0 && !syn_waits_for_write_) syn_due_ = true;

@@ -68,6 +68,7 @@ void Connection::agree(Context& c, const Agreed& agreed) {
     ts_recent_ = agreed.ts_recent;
     ts_recent_at_ = c.now;
   }
+  if (c.env.settings.tcp_mtu_probing == 2) start_mtu_probing(c);
   rcv_mss_ = static_cast<std::uint16_t>(std::min<std::uint32_t>(send_mss(), kDefaultMss));
   // RFC 5681 §3.1 wants one segment after any loss of a SYN. As Linux: not after the first, for a first timeout of one
   // second may be too early on a slow path.

@@ -112,6 +112,11 @@ Slice ReceiveHalf::read_slice(std::uint32_t max, WorkCache& cache) noexcept {
   return taken;
 }
 
+void ReceiveHalf::skip_one(WorkCache& cache) noexcept {
+  work_->queue.drop_front(1);
+  release_if_idle(cache);
+}
+
 void ReceiveHalf::discard_unread(WorkCache& cache) noexcept {
   if (!work_) return;
   work_->queue.drop_front(work_->queue.size());

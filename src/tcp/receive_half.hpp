@@ -71,6 +71,7 @@ class ReceiveHalf {
   [[nodiscard]] bool fin_waiting() const noexcept { return fin_position_.has_value(); }
   std::uint32_t read(MutableByteSpan into, WorkCache& cache) noexcept;
   Slice read_slice(std::uint32_t max, WorkCache& cache) noexcept;
+  void skip_one(WorkCache& cache) noexcept;  // the first of the unread
   void discard_unread(WorkCache& cache) noexcept;
   void discard_all(WorkCache& cache) noexcept;
   [[nodiscard]] std::uint64_t bytes_received() const noexcept { return position_; }

@@ -12,6 +12,7 @@ struct Segment {
   Seq ack;
   wire::TcpFlags flags;
   WireWindow window;
+  std::uint16_t urgent_pointer = 0;
   wire::TcpOptions options;
   Slice payload;
   ByteSpan headers;  // IP and TCP header as they came

@@ -14,7 +14,7 @@ enum class TimerKind : std::uint8_t {
   Retransmit,  // RFC 6298 §5; also of SYN, SYN-ACK and FIN
   Persist,     // window probes (RFC 9293 §3.8.6.1)
   DelayedAck,  // RFC 9293 §3.8.6.3
-  Close,       // how long an orphan may stay in FIN_WAIT_2
+  Close,       // how long close() may wait, and how long an orphan may stay in FIN_WAIT_2
   Keepalive,   // RFC 9293 §3.8.4
   kCount
 };

@@ -78,6 +78,8 @@ bool Connection::transmit_syn(Context& c, TxPacket& packet) {
 // (as Linux's tcp_bound_to_half_wnd), or silly-window avoidance would stop the flow.
 std::uint32_t Connection::send_mss() const noexcept {
   std::uint32_t mss = std::min<std::uint32_t>(peer_mss_, path_.mss(tuple_.local.address.is_v4()));
+  if (mtu_probing_ != nullptr) [[unlikely]]
+    mss = std::min<std::uint32_t>(mss, mtu_probing_->low() - header_overhead(tuple_.local.address.is_v4()));
   const std::uint32_t options = timestamps_ ? kTimestampsSize : 0;
   mss = mss > options + 8 ? mss - options : 8;
   const std::uint32_t largest = snd_.max_window();
@@ -88,7 +90,8 @@ std::uint32_t Connection::send_mss() const noexcept {
 // Payload of the largest super-segment, in whole segments.
 std::uint32_t Connection::max_payload() const noexcept {
   const std::uint32_t mss = send_mss();
-  if (path_.max_super_segment <= path_.mtu) return mss;  // the device cuts nothing
+  // The device cuts nothing, or would have one urgent pointer for what needs many.
+  if (path_.max_super_segment <= path_.mtu || sends_urgent()) return mss;
   const std::uint32_t header = header_overhead(tuple_.local.address.is_v4()) + (timestamps_ ? kTimestampsSize : 0);
   const std::uint32_t room = path_.max_super_segment > header ? path_.max_super_segment - header : 0;
   return room > mss ? room - room % mss : mss;
@@ -108,8 +111,8 @@ std::uint32_t Connection::congestion_room() const noexcept {
 // Nagle's algorithm (RFC 9293 §3.7.4) in Minshall's variant, as Linux: only another small segment in flight holds one
 // back.
 bool Connection::nagle_holds(std::uint32_t tail) const noexcept {
-  if (tail == 0 || snd_.fin_queued()) return false;
-  return corked_ || (!no_delay_ && small_in_flight_);
+  if (tail == 0 || snd_.fin_queued() || sends_urgent()) return false;
+  return corked_ || more_follows_ || (!no_delay_ && small_in_flight_);
 }
 
 // How much new data one segment may carry now: sender's silly-window avoidance (RFC 9293 §3.8.6.2.1), congestion
@@ -187,13 +190,17 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
   // RFC 5681 §4.1
   if (snd_.outstanding() == 0 && last_sent_ != Instant{} && c.now - last_sent_ > rto()) cc_.idle(send_mss());
 
+  if (mtu_probing_ != nullptr) [[unlikely]] {
+    const MtuProbe probe = transmit_mtu_probe(c, packet);
+    if (probe != MtuProbe::None) return probe == MtuProbe::Sent;
+  }
   cwnd_limited_ = false;
   std::uint32_t length = unsent > 0 ? sendable_length(window) : 0;
   if (unsent > 0 && length == 0) {
     // Nothing in flight would ever bring an acknowledgement that opens the window: probe it.
     const bool shut = std::min(unsent, send_mss()) > window;
     // As Linux: the probe timer also sees to it that a cork holds a short segment for 200 ms at most.
-    if ((shut || corked_) && snd_.outstanding() == 0 && !timers_.armed(TimerKind::Persist))
+    if ((shut || corked_ || more_follows_) && snd_.outstanding() == 0 && !timers_.armed(TimerKind::Persist))
       timers_.arm(TimerKind::Persist, c.now + backed_off(base_rto(), probe_backoff_));
     return false;
   }
@@ -208,7 +215,7 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
 
   const Seq seq = snd_.nxt();
   std::uint8_t flags = TcpFlags::kAck;
-  if (length > 0 && last) flags |= TcpFlags::kPsh;
+  if (length > 0 && last && !more_follows_) flags |= TcpFlags::kPsh;
   if (fin) flags |= TcpFlags::kFin;
   const std::uint32_t mss = send_mss();
   snd_.sent(length + static_cast<std::uint32_t>(fin), c.now, c.send_cache);
@@ -239,6 +246,13 @@ bool Connection::transmit_probe(Context& c, TxPacket& packet) {
     return true;
   }
   if (!probe_due_) return false;
+  // RFC 9293 §3.8.5: a closed window does not keep urgent data from being told of. As Linux, where the peer takes the
+  // pointer, in a probe of its own, for the other lies below the peer's window.
+  if (urgent_probe_due_ && sends_urgent()) {
+    urgent_probe_due_ = false;
+    emit_segment(c, snd_.una(), TcpFlags::kAck, packet);
+    return true;
+  }
   probe_due_ = false;
   c.env.counters.add(Counter::TcpExt_TCPWinProbe);
   const std::uint32_t window = snd_.usable_window();
@@ -280,7 +294,7 @@ wire::TcpOptions Connection::segment_options(const Context& c, bool with_sack) n
   return options;
 }
 
-void Connection::emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket& packet) {
+void Connection::emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket& packet, std::uint32_t mss) {
   SegmentToSend segment;
   segment.seq = seq;
   segment.ack = rcv_.nxt();
@@ -289,7 +303,12 @@ void Connection::emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket&
   // SACK blocks beside data would push it over the MSS; a pure ACK has the room.
   segment.options = segment_options(c, packet.payload_size == 0);
   last_window_ = segment.window;
-  const std::uint32_t mss = send_mss();
+  if (urgent_ != nullptr) [[unlikely]] {
+    if (const auto pointer = urgent_->sender.pointer(seq, snd_.nxt())) {
+      segment.urgent_pointer = *pointer;
+      segment.flags.bits |= TcpFlags::kUrg;
+    }
+  }
   const std::uint32_t segments = std::max(1u, (packet.payload_size + mss - 1) / mss);
   c.env.counters.add(Counter::Tcp_OutSegs, segments);
   totals_.sent(segments, packet.payload_size > 0);

@@ -48,7 +48,16 @@ Result<void> Connection::may_write() noexcept {
   return {};
 }
 
-Result<std::size_t> Connection::write(Context& c, ByteSpan bytes) {
+void Connection::after_write(std::uint8_t flags) {
+  more_follows_ = (flags & write_bits::kMore) != 0;
+  if ((flags & write_bits::kUrgent) != 0) mark_urgent();
+  if (!syn_waits_for_write_) return;
+  syn_waits_for_write_ = false;
+  syn_data_ = syn_data_length();
+  syn_due_ = true;
+}
+
+Result<std::size_t> Connection::write(Context& c, ByteSpan bytes, std::uint8_t flags) {
   const Observation observation = observe(c);
   if (const auto allowed = may_write(); !allowed) return std::unexpected(allowed.error());
   const std::uint32_t room = write_room(c.env);
@@ -56,15 +65,11 @@ Result<std::size_t> Connection::write(Context& c, ByteSpan bytes) {
   write_refused_ = count < bytes.size();
   if (count == 0) return bytes.empty() ? Result<std::size_t>(0) : std::unexpected(Error::WouldBlock);
   snd_.write(bytes.first(count), c.env.small_slabs, c.send_cache);
-  if (syn_waits_for_write_) {
-    syn_waits_for_write_ = false;
-    syn_data_ = syn_data_length();
-    syn_due_ = true;
-  }
+  after_write(flags);
   return count;
 }
 
-Result<void> Connection::write(Context& c, Slice bytes) {
+Result<void> Connection::write(Context& c, Slice bytes, std::uint8_t flags) {
   const Observation observation = observe(c);
   if (const auto allowed = may_write(); !allowed) return std::unexpected(allowed.error());
   if (bytes.empty()) return {};
@@ -73,16 +78,14 @@ Result<void> Connection::write(Context& c, Slice bytes) {
     return std::unexpected(Error::WouldBlock);
   }
   snd_.write(std::move(bytes), c.send_cache);
-  if (syn_waits_for_write_) {
-    syn_waits_for_write_ = false;
-    syn_data_ = syn_data_length();
-    syn_due_ = true;
-  }
+  after_write(flags);
   return {};
 }
 
 Result<std::size_t> Connection::read(Context& c, MutableByteSpan into) {
   if (into.empty()) return 0;
+  if (urgent_ != nullptr) [[unlikely]]
+    into = into.first(readable_to_mark(c, static_cast<std::uint32_t>(std::min<std::size_t>(into.size(), UINT32_MAX))));
   const std::uint32_t count = rcv_.read(into, c.receive_cache);
   if (count > 0) {
     after_read(c, count);
@@ -94,6 +97,8 @@ Result<std::size_t> Connection::read(Context& c, MutableByteSpan into) {
 }
 
 Result<Slice> Connection::read_slice(Context& c, std::uint32_t max) {
+  if (urgent_ != nullptr) [[unlikely]]
+    max = readable_to_mark(c, max);
   Slice taken = rcv_.read_slice(max, c.receive_cache);
   if (!taken.empty()) {
     after_read(c, taken.size());
@@ -166,7 +171,20 @@ void Connection::close(Context& c) {
     send_reset(c);
     return finish(c);
   }
-  if (state_ == TcpState::FinWait2) wait_as_orphan(c);
+  if (state_ == TcpState::FinWait2) return wait_as_orphan(c);
+  if (options().linger) begin_lingering(c);
+}
+
+// SO_LINGER: as Linux, until the peer has acknowledged everything, FIN included, whatever it does with its own side.
+void Connection::begin_lingering(Context& c) {
+  lingering_ = true;
+  timers_.arm(TimerKind::Close, c.now + std::chrono::seconds(*options().linger));
+}
+
+void Connection::end_lingering() noexcept {
+  if (!lingering_) return;
+  lingering_ = false;
+  timers_.cancel(TimerKind::Close);
 }
 
 // Nobody waits for the peer's FIN any more: not for ever, then (Linux's tcp_fin_timeout and TCP_LINGER2).

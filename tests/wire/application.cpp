@@ -15,7 +15,8 @@ std::string events_text(std::uint8_t bits) {
   static constexpr std::pair<std::uint8_t, std::string_view> kNames[] = {
       {event_bits::kAcceptable, "acceptable"},  {event_bits::kEstablished, "established"},
       {event_bits::kReadable, "readable"},      {event_bits::kWritable, "writable"},
-      {event_bits::kPeerClosed, "peer closed"}, {event_bits::kClosed, "closed"}};
+      {event_bits::kPeerClosed, "peer closed"}, {event_bits::kClosed, "closed"},
+      {event_bits::kUrgent, "urgent"}};
   std::string text;
   for (auto [bit, name] : kNames)
     if ((bits & bit) != 0) text += (text.empty() ? "" : ", ") + std::string(name);
@@ -190,6 +191,59 @@ void Wire::write_fails(Error error, Where where) {
   if (result.error() != error) fail("write: " + errno_text(result.error()), where);
   pump(where);
 }
+
+void Wire::write_with(std::uint8_t flags, std::string_view bytes, Where where) {
+  command(fmt::format("write {} bytes, flags {}", bytes.size(), flags), where);
+  if (variant_.split) {
+    const std::size_t count = must(stack_->write(now_, flow().connection, as_bytes(bytes), flags), "write", where);
+    if (count != bytes.size()) fail(fmt::format("write: room for {} bytes only", count), where);
+  } else {
+    must(stack_->write(now_, flow().connection, Slice::copy_of(as_bytes(bytes)), flags), "write", where);
+  }
+  pump(where);
+}
+
+// An urgent byte that was passed counts as read, too, but a window that moves by so little is not told of.
+std::string Wire::read_once(Where where) {
+  command("read", where);
+  std::array<std::uint8_t, 4096> into;
+  const auto count = stack_->read(now_, flow().connection, into);
+  if (!count && count.error() != Error::WouldBlock) fail("read: " + errno_text(count.error()), where);
+  flow().reader += static_cast<std::uint32_t>(count.value_or(0));
+  pump(where);
+  return count ? std::string(as_text(ByteSpan(into).first(*count))) : "nothing";
+}
+
+std::string Wire::read_slice_once(Where where) {
+  command("read a slice", where);
+  const auto slice = stack_->read_slice(now_, flow().connection);
+  if (!slice && slice.error() != Error::WouldBlock) fail("read: " + errno_text(slice.error()), where);
+  if (slice) flow().reader += slice->size();
+  pump(where);
+  return slice ? std::string(slice->text()) : "nothing";
+}
+
+void Wire::read_urgent(char expected, Where where) {
+  command("read the urgent byte", where);
+  const auto byte = must(stack_->read_urgent(now_, flow().connection), "read urgent", where);
+  if (!byte) fail("read urgent: end of the stream", where);
+  if (*byte != static_cast<std::uint8_t>(expected)) fail(fmt::format("read urgent: byte {}", *byte), where);
+  pump(where);
+}
+
+void Wire::read_urgent_end(Where where) {
+  command("read the urgent byte, at the end", where);
+  if (must(stack_->read_urgent(now_, flow().connection), "read urgent", where)) fail("there is an urgent byte", where);
+}
+
+void Wire::read_urgent_fails(Error error, Where where) {
+  command("read the urgent byte, in vain", where);
+  const auto result = stack_->read_urgent(now_, flow().connection);
+  if (result) fail("read urgent succeeded", where);
+  if (result.error() != error) fail("read urgent: " + errno_text(result.error()), where);
+}
+
+bool Wire::at_mark(Where where) { return must(stack_->at_urgent_mark(flow().connection), "at mark", where); }
 
 void Wire::read(std::string_view expected, Where where) {
   command(fmt::format("read {} bytes", expected.size()), where);

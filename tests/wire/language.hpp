@@ -164,11 +164,21 @@ class Wire {
   // As much as there is room for; says how much that was.
   std::size_t write_some(std::string_view bytes, Where where = Where::current());
   void write_fails(Error error, Where where = Where::current());
+  // In one call, with these write_bits.
+  void write_with(std::uint8_t flags, std::string_view bytes, Where where = Where::current());
   // Exactly these bytes wait, at least.
   void read(std::string_view expected, Where where = Where::current());
   void read_end(Where where = Where::current());
   void read_fails(Error error, Where where = Where::current());
   void nothing_to_read(Where where = Where::current()) { read_fails(Error::WouldBlock, where); }
+  // What one call gives; "nothing" when it would block.
+  [[nodiscard]] std::string read_once(Where where = Where::current());
+  [[nodiscard]] std::string read_slice_once(Where where = Where::current());
+  // MSG_OOB and SIOCATMARK.
+  void read_urgent(char expected, Where where = Where::current());
+  void read_urgent_end(Where where = Where::current());
+  void read_urgent_fails(Error error, Where where = Where::current());
+  [[nodiscard]] bool at_mark(Where where = Where::current());
   void shutdown_write(Where where = Where::current());
   void shutdown_read(Where where = Where::current());
   void close(Where where = Where::current());

@@ -1,4 +1,4 @@
-// Receiving data: when to acknowledge (C4), what the application gets, the urgent pointer (C6). RFC 9293 §3.8.6.3,
+// Receiving data: when to acknowledge (C4), what the application gets (C6). RFC 9293 §3.8.6.3,
 // RFC 5681 §4.2, RFC 6093.
 #include "wire/language.hpp"
 
@@ -163,18 +163,6 @@ WIRE_TEST(Receiving, PureAcksAreNotAnswered) {
   w.in(segment(1).ack(1));
   w.in(segment(1).ack(1).window(1000));
   w.advance(1s);
-}
-
-// RFC 6093 §5: urgent data is delivered in line with the rest; the pointer, sensible or not, changes nothing.
-WIRE_TEST(Receiving, UrgentDataIsDeliveredInLine) {
-  w.establish();
-  w.in(data(1, "abcdef").urgent(3).ack(1).psh());
-  w.out(segment(1).ack(7));
-  w.in(data(7, "ghi").urgent(65535).ack(1).psh());
-  w.out(segment(1).ack(10));
-  w.in(data(10, "jkl").urgent(0).ack(1));
-  w.out(segment(1).ack(13));
-  w.read("abcdefghijkl");
 }
 
 // RFC 9293 §3.10.7.4 "fifth": no ACK flag, no further processing.

@@ -14,6 +14,12 @@ SocketOptions keepalive(std::uint32_t idle, std::uint32_t interval, std::uint32_
   return options;
 }
 
+SocketOptions lingering(std::uint32_t seconds) {
+  SocketOptions options;
+  options.linger = seconds;
+  return options;
+}
+
 WIRE_TEST(Keepalive, ProbesAndThenGivesUp) {
   w.listen({.options = keepalive(10, 2, 3)});
   w.establish();
@@ -159,6 +165,92 @@ WIRE_TEST(Linger, ZeroResetsAtClose) {
   w.counter(Counter::TcpExt_TCPAbortOnData, 1);
 }
 
+// SO_LINGER with seconds: who closed hears when the peer has acknowledged everything, FIN included.
+WIRE_TEST(Linger, EndsWhenEverythingIsAcknowledged) {
+  w.listen({.options = lingering(10)});
+  w.establish();
+  w.write("last words");
+  w.out(segment(1).ack(1).psh().data("last words"));
+  w.close();
+  w.out(fin(11).ack(1));
+  w.stale();
+  w.in(segment(1).ack(11));
+  w.no_event(event_bits::kClosed);
+  w.in(segment(1).ack(12));
+  w.event(event_bits::kClosed);
+  w.population({1, 0, 0, 1});  // an orphan in FIN_WAIT_2
+  w.in(fin(1).ack(12));
+  w.out(segment(12).ack(2));
+  w.no_event(event_bits::kClosed);
+  w.population({0, 0, 1, 1});
+}
+
+WIRE_TEST(Linger, EndsWithItsTimeAndTheConnectionGoesOn) {
+  w.listen({.options = lingering(1)});
+  w.establish();
+  w.close();
+  w.out(fin(1).ack(1));
+  w.advance(210ms);
+  w.out(fin(1).ack(1));
+  w.advance(420ms);
+  w.out(fin(1).ack(1));
+  w.advance(369ms);
+  w.no_event(event_bits::kClosed);
+  w.advance(1ms);
+  w.event(event_bits::kClosed);
+  w.population({1, 0, 0, 1});
+  w.advance(470ms);
+  w.out(fin(1).ack(1));
+  w.in(fin(1).ack(2));
+  w.out(segment(2).ack(2));
+  w.population({0, 0, 1, 1});
+}
+
+WIRE_TEST(Linger, EndsWithTheConnection) {
+  w.listen({.options = lingering(10)});
+  w.establish();
+  w.close();
+  w.out(fin(1).ack(1));
+  w.in(rst(1));
+  w.event(event_bits::kClosed);
+  w.population({0, 0, 0, 1});
+}
+
+WIRE_TEST(Linger, HasNothingToWaitForWhereBytesAreUnread) {
+  w.listen({.options = lingering(10)});
+  w.establish();
+  w.in(segment(1).ack(1).psh().data("x"));
+  w.out(segment(1).ack(2));
+  w.close();
+  w.out(rst(1).ack(2));
+  w.event(event_bits::kClosed);
+  w.population({0, 0, 0, 1});
+}
+
+WIRE_TEST(Linger, DoesNotWaitForThePeersFin) {
+  w.listen({.options = lingering(10)});
+  w.establish();
+  w.shutdown_write();
+  w.out(fin(1).ack(1));
+  w.in(segment(1).ack(2));
+  w.close();
+  w.event(event_bits::kClosed);
+}
+
+// While close() waits somebody does: not an orphan yet, with the patience of others.
+WIRE_TEST(Linger, IsAnOrphanOnlyAfterwards) {
+  w.set("tcp_max_orphans", "0");
+  w.listen({.options = lingering(2)});
+  w.establish();
+  w.close();
+  w.out(fin(1).ack(1));
+  w.in(segment(1).ack(2));
+  w.out(rst(2).ack(1));
+  w.event(event_bits::kClosed);
+  w.counter(Counter::TcpExt_TCPAbortOnMemory, 1);
+  w.population({0, 0, 0, 1});
+}
+
 WIRE_TEST(SynCount, BoundsTheRetransmissionsOfASyn) {
   SocketOptions options;
   options.syncnt = 2;
@@ -238,6 +330,43 @@ WIRE_TEST(Cork, HoldsForOneTimeoutAtMost) {
   w.write("ab");
   w.advance(210ms);
   w.out(segment(1).ack(1).psh().data("ab"));
+}
+
+WIRE_TEST(More, HoldsAShortSegmentUntilTheRestIsWritten) {
+  w.establish();
+  w.write_with(write_bits::kMore, "header ");
+  w.silent();
+  w.write("body");
+  w.out(segment(1).ack(1).psh().data("header body"));
+}
+
+WIRE_TEST(More, HoldsForOneTimeoutAtMost) {
+  w.establish();
+  w.write_with(write_bits::kMore, "header ");
+  w.advance(210ms);
+  w.out(segment(1).ack(1).psh().data("header "));
+}
+
+// Full segments go, without PSH: the message is not complete.
+WIRE_TEST(More, HoldsTheTailOnly) {
+  w.establish();
+  w.write_with(write_bits::kMore, stream(1, 1100));
+  w.out(data(1, 1000).ack(1));
+  w.write_with(write_bits::kMore, stream(1101, 900));
+  w.out(data(1001, 1000).ack(1));
+  w.write_with(0, stream(2001, 1));
+  w.out(data(2001, 1).ack(1).psh());
+}
+
+// As Linux: it is about this write, and does not outlast the next word from the peer.
+WIRE_TEST(More, EndsWithTheNextAck) {
+  w.establish();
+  w.write("x");
+  w.out(segment(1).ack(1).psh().data("x"));
+  w.write_with(write_bits::kMore, "y");
+  w.silent();
+  w.in(segment(1).ack(2));
+  w.out(segment(2).ack(1).psh().data("y"));
 }
 
 WIRE_TEST(NotSentLowat, BoundsWhatWaitsUnsent) {
