@@ -162,6 +162,8 @@ namespace ff {
   X(TcpExt, TCPFastOpenCookieReqd)     \
   X(TcpExt, TCPFastOpenBlackhole)      \
   X(TcpExt, TCPFastOpenPassiveAltKey)  \
+  X(TcpExt, TCPMigrateReqSuccess)      \
+  X(TcpExt, TCPMigrateReqFailure)      \
   X(IpExt, ReasmOverlaps)
 
 // Why a packet was dropped. Each has a counter of its own; one packet counts under one reason.

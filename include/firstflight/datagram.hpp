@@ -43,6 +43,8 @@ struct DatagramOptions {
   // Address "any": every address of that family; :: takes IPv4 too unless ipv6_only. Port 0: an ephemeral one.
   Endpoint local{};
   bool ipv6_only = false;
+  // SO_REUSEADDR: several sockets that all say so have one address and port; the one that came last hears of it.
+  bool reuse_addr = false;
   // SO_REUSEPORT: several sockets that all say so share an address and port; senders are spread over them.
   bool reuse_port = false;
   // IP_RECVERR: every ICMP error about what was sent is kept for receive_error().

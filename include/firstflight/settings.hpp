@@ -28,6 +28,7 @@ struct MemoryLimits {
 // ip_local_port_range: both ends included.
 struct PortRange {
   std::uint16_t first, last;
+  friend bool operator==(const PortRange&, const PortRange&) noexcept = default;
 };
 
 // Bits of net.ipv4.tcp_fastopen; docs/fast-open.md says what each does.
@@ -54,6 +55,8 @@ struct Settings {
   std::uint32_t icmp6_ratelimit = 1000;         // net.ipv6.icmp.ratelimit, milliseconds
   std::uint32_t ip_default_ttl = 64;            // net.ipv4.ip_default_ttl
   PortRange ip_local_port_range{32768, 60999};  // net.ipv4.ip_local_port_range
+  // net.ipv4.ip_local_reserved_ports; in order, and none meets the next
+  std::vector<PortRange> ip_local_reserved_ports;
   std::uint32_t ipfrag_high_thresh = 4194304;   // net.ipv4.ipfrag_high_thresh, bytes
   std::uint32_t ipfrag_time = 30;               // net.ipv4.ipfrag_time, seconds
   std::uint32_t ip6frag_high_thresh = 4194304;  // net.ipv6.ip6frag_high_thresh, bytes
@@ -88,6 +91,7 @@ struct Settings {
   std::uint32_t tcp_max_tw_buckets = 131072;                // net.ipv4.tcp_max_tw_buckets
   // net.ipv4.tcp_mem, pages of 4096 bytes. Linux goes by the size of the machine; these are its values for 16 GiB.
   MemoryLimits tcp_mem{196608, 262144, 393216};
+  bool tcp_migrate_req = false;                  // net.ipv4.tcp_migrate_req
   std::uint32_t tcp_min_snd_mss = 48;            // net.ipv4.tcp_min_snd_mss, bytes
   bool tcp_moderate_rcvbuf = true;               // net.ipv4.tcp_moderate_rcvbuf
   std::uint32_t tcp_mtu_probe_floor = 48;        // net.ipv4.tcp_mtu_probe_floor, bytes

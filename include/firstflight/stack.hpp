@@ -58,9 +58,26 @@ struct ConnectionId {
   friend bool operator==(ConnectionId, ConnectionId) noexcept = default;
 };
 
-struct ListenOptions {
-  Endpoint local{};  // address "any": every address of that family; :: takes IPv4 too unless ipv6_only
+struct BindingId {
+  std::uint32_t index = 0;
+  std::uint32_t generation = 0;  // 0: no binding
+  friend bool operator==(BindingId, BindingId) noexcept = default;
+};
+
+// What bind() is for: to have a local port, before it is known what becomes of it.
+struct BindOptions {
+  // Address "any": every address of that family; :: takes IPv4 too unless ipv6_only. Port 0: one that nobody has.
+  Endpoint local{};
   bool ipv6_only = false;
+  SocketOptions options{};  // of these, reuse_addr and reuse_port
+};
+
+struct ListenOptions {
+  // As BindOptions has them.
+  Endpoint local{};
+  bool ipv6_only = false;
+  // Instead of these two: what bind() gave. It is the listener's from then on, and the handle is stale.
+  std::optional<BindingId> binding{};
   std::uint32_t backlog = 4096;  // accept-queue limit; cut to somaxconn
   // How many Fast Open connections may be half-open at a time (TCP_FASTOPEN); 0 switches Fast Open off, nothing leaves
   // it to bit 0x400 of tcp_fastopen. Cut to somaxconn.
@@ -79,7 +96,10 @@ enum class FastOpenMode : std::uint8_t {
 
 struct ConnectOptions {
   Endpoint remote{};
-  std::optional<Endpoint> local{};  // port 0: an ephemeral one
+  // A port makes this bind() and connect() in one; port 0: an ephemeral one, as with IP_BIND_ADDRESS_NO_PORT.
+  std::optional<Endpoint> local{};
+  // Instead: what bind() gave. It is the connection's from then on, and the handle is stale.
+  std::optional<BindingId> binding{};
   FastOpenMode fast_open = FastOpenMode::Off;
   bool fast_open_no_cookie = false;  // TCP_FASTOPEN_NO_COOKIE: data in the SYN without a cookie
   Slice data{};                      // the first bytes to send; they go out in the SYN as far as they may
@@ -143,7 +163,11 @@ class Stack {
   // All of these or, when one is not acceptable, none of them.
   std::expected<void, std::string> set_settings(std::span<const SettingAssignment> assignments);
 
-  // AddressInUse, AddressNotAvailable, InvalidArgument (port 0).
+  // Takes a local port for listen() or connect(). AddressInUse: others have it who do not share it (with port 0: all
+  // are taken); AddressNotAvailable: the address is not ours; InvalidArgument.
+  Result<BindingId> bind(const BindOptions& options);
+  // AddressInUse, AddressNotAvailable, InvalidArgument. AddressInUse also where bind() was let, but another listens
+  // by now; the binding stays then.
   Result<ListenerId> listen(const ListenOptions& options);
   // WouldBlock: no connection waits.
   Result<ConnectionId> accept(ListenerId listener);
@@ -154,7 +178,11 @@ class Stack {
   // Ends the listener. Its requests are forgotten, connections that nobody accepted are reset.
   Result<void> close(Instant now, ListenerId listener);
 
-  // Starts a connection. NetworkUnreachable, AddressNotAvailable, AddressInUse, InvalidArgument.
+  // Gives the port back.
+  Result<void> close(BindingId binding);
+
+  // Starts a connection. NetworkUnreachable, InvalidArgument; AddressInUse: the port that is asked for is others';
+  // AddressNotAvailable: no such address, the four-tuple is in use, or every port is.
   Result<ConnectionId> connect(Instant now, const ConnectOptions& options);
 
   // Takes as many bytes as there is room for and says how many. WouldBlock: none (a kWritable event follows);
@@ -191,6 +219,7 @@ class Stack {
   // (check() in socket_options.hpp says which).
   Result<void> set_options(Instant now, ConnectionId connection, const SocketOptions& options);
   Result<void> set_options(ListenerId listener, const SocketOptions& options);
+  Result<void> set_options(BindingId binding, const SocketOptions& options);
   // TCP_QUICKACK: not for good, the traffic decides anew.
   Result<void> set_quick_ack(Instant now, ConnectionId connection, bool on);
   // TCP_SAVED_SYN: IP and TCP header of the SYN that began this connection, once; NotFound where its listener was not
@@ -234,6 +263,9 @@ class Stack {
   // ---- getters ---------------------------------------------------------------------------------------------------
   [[nodiscard]] Result<ConnectionInfo> info(ConnectionId connection) const;
   [[nodiscard]] Result<SocketOptions> options(ConnectionId connection) const;
+  // getsockname(): where port 0 was asked for, the one that was given.
+  [[nodiscard]] Result<Endpoint> local(BindingId binding) const;
+  [[nodiscard]] Result<Endpoint> local(ListenerId listener) const;
   [[nodiscard]] Result<DatagramInfo> info(DatagramId socket) const;
   [[nodiscard]] std::vector<DatagramId> datagram_sockets() const;
   // In the order in which they are tried.

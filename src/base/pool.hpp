@@ -63,6 +63,10 @@ class Pool {
     if (index >= used_ || (generation & 1) == 0 || slot(index).generation != generation) return nullptr;
     return slot(index).object();
   }
+  [[nodiscard]] const T* find(std::uint32_t index, std::uint32_t generation) const noexcept {
+    if (index >= used_ || (generation & 1) == 0 || slot(index).generation != generation) return nullptr;
+    return slot(index).object();
+  }
   [[nodiscard]] std::uint32_t generation(std::uint32_t index) const noexcept { return slot(index).generation; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 

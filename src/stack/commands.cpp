@@ -10,19 +10,15 @@ namespace {
 SipHashKey key_for(const Seed& seed, std::string_view purpose) noexcept { return derive_key(seed.bytes, purpose); }
 }  // namespace
 
-std::size_t Stack::Impl::EndpointHash::operator()(const Endpoint& endpoint) const noexcept {
-  // The application, not a peer, chooses what to listen on.
-  return std::hash<std::string_view>{}(as_text(endpoint.address.bytes())) * 31 + endpoint.port;
-}
-
 Stack::Impl::Impl(StackConfig config)
     : config_(std::move(config)),
       isn_key_(key_for(config_.seed, "initial sequence numbers")),
-      port_key_(key_for(config_.seed, "ephemeral ports")),
       default_fast_open_key_{key_for(config_.seed, "Fast Open cookies").bytes},
       demux_(forms_, key_for(config_.seed, "demultiplexer")),
       time_waits_(key_for(config_.seed, "TIME_WAIT")),
       syn_cookies_(key_for(config_.seed, "SYN cookies")),
+      listening_(listeners_, key_for(config_.seed, "listeners that share a port")),
+      port_choice_(key_for(config_.seed, "ephemeral ports"), Random(derive_secret(config_.seed.bytes, "port choice"))),
       control_(env_.counters),
       datagrams_(env_.settings, env_.counters, config_.seed),
       icmp_limiter_(env_.settings, env_.counters, key_for(config_.seed, "ICMP limits"),
@@ -62,28 +58,18 @@ std::uint32_t Stack::Impl::timestamp_offset(const FourTuple& tuple) const noexce
 }
 
 Result<ListenerId> Stack::Impl::listen(const ListenOptions& options) {
-  if (options.local.port == 0 || !ff::check(options.options)) return std::unexpected(Error::InvalidArgument);
-  if (!options.local.address.is_any() && !interfaces_.is_local(options.local.address))
-    return std::unexpected(Error::AddressNotAvailable);
-  // A wildcard and a specific address on one port exclude each other, and :: includes 0.0.0.0 unless it says otherwise.
-  for (const auto& [endpoint, index] : listening_) {
-    if (endpoint.port != options.local.port) continue;
-    const bool both_v4 = endpoint.address.is_v4() && options.local.address.is_v4();
-    const bool both_v6 = endpoint.address.is_v6() && options.local.address.is_v6();
-    const auto takes_v4 = [](const IpAddress& address, bool v6_only) {
-      return address == IpAddress::any_v6() && !v6_only;
-    };
-    const bool mixed = takes_v4(endpoint.address, listeners_[index].options.ipv6_only) ||
-                       takes_v4(options.local.address, options.ipv6_only);
-    if (!both_v4 && !both_v6 && !mixed) continue;
-    if (endpoint.address == options.local.address || endpoint.address.is_any() || options.local.address.is_any())
-      return std::unexpected(Error::AddressInUse);
-  }
+  if (!ff::check(options.options)) return std::unexpected(Error::InvalidArgument);
+  const auto binding = binding_to_listen(options);
+  if (!binding) return std::unexpected(binding.error());
   Listener& listener = listeners_.create();
   listener.options = options;
+  listener.options.local = binding->local;
+  listener.options.ipv6_only = binding->ipv6_only;
+  listener.options.binding.reset();
   listener.accept_limit = std::min(options.backlog, env_.settings.somaxconn);
   listener.fast_open_limit = fast_open_limit(options);
-  listening_.emplace(options.local, listener.index);
+  ports_.hold(*binding, use_of(listener));
+  listening_.add(listener);
   return ListenerId{listener.index, listeners_.generation(listener.index)};
 }
 
@@ -123,14 +109,6 @@ Result<ConnectionId> Stack::Impl::accept(ListenerId id) {
   return ConnectionId{socket.index, forms_.connections.generation(socket.index)};
 }
 
-Result<void> Stack::Impl::set_options(ListenerId id, const SocketOptions& options) {
-  Listener* listener = listeners_.find(id.index, id.generation);
-  if (listener == nullptr) return std::unexpected(Error::StaleHandle);
-  if (!ff::check(options)) return std::unexpected(Error::InvalidArgument);
-  listener->options.options = options;
-  return {};
-}
-
 Result<std::string> Stack::Impl::take_saved_syn(ConnectionId id) {
   const Socket* socket = find(id);
   if (socket == nullptr) return std::unexpected(Error::StaleHandle);
@@ -144,27 +122,57 @@ Result<std::string> Stack::Impl::take_saved_syn(ConnectionId id) {
 Result<void> Stack::Impl::close_listener(Instant now, ListenerId id) {
   Listener* listener = listeners_.find(id.index, id.generation);
   if (listener == nullptr) return std::unexpected(Error::StaleHandle);
+  listening_.remove(*listener);
   std::vector<std::uint32_t> requests;
   forms_.requests.for_each([&](const tcp::Request& request) {
     if (request.listener == listener->index) requests.push_back(request.index);
   });
-  for (const std::uint32_t index : requests) remove(forms_.requests[index]);
+  for (const std::uint32_t index : requests) bequeath(*listener, forms_.requests[index]);
   while (!listener->accept_queue.empty()) {
     Socket& socket = forms_.connections[listener->accept_queue.front()];
     listener->accept_queue.pop_front();
-    tcp::Context c = context(now);
-    socket.tcp.abort(c);
-    socket.counts_as_half_open = false;
-    socket.waits_for_accept = false;
-    settle(socket, now);
+    bequeath(*listener, socket, now);
   }
   // Accepted ones whose handshake is not over have nobody to count for any more.
   forms_.connections.for_each([&](Socket& socket) {
     if (socket.listener == listener->index) socket.counts_as_half_open = false;
   });
-  listening_.erase(listener->options.local);
+  ports_.release(binding_of(*listener), use_of(*listener));
   listeners_.destroy(listener->index);
   return {};
+}
+
+// Who has this four-tuple when `listener` is gone: by tcp_migrate_req, one of those that share its port.
+Listener* Stack::Impl::heir_of(const Listener& listener, const FourTuple& tuple) noexcept {
+  if (!env_.settings.tcp_migrate_req) return nullptr;
+  Listener* heir = listening_.heir_of(listener, tuple);
+  if (heir == nullptr) return nullptr;
+  const bool has_room = !heir->accept_queue_full();
+  env_.counters.add(has_room ? Counter::TcpExt_TCPMigrateReqSuccess : Counter::TcpExt_TCPMigrateReqFailure);
+  return has_room ? heir : nullptr;
+}
+
+void Stack::Impl::bequeath(Listener& listener, tcp::Request& request) {
+  Listener* heir = heir_of(listener, request.tuple());
+  if (heir == nullptr) return remove(request);
+  --listener.requests;
+  ++heir->requests;
+  request.listener = heir->index;
+}
+
+void Stack::Impl::bequeath(Listener& listener, Socket& socket, Instant now) {
+  if (Listener* heir = heir_of(listener, socket.tcp.tuple())) {
+    if (socket.counts_as_half_open) {
+      --listener.fast_open_half_open;
+      ++heir->fast_open_half_open;
+    }
+    return offer_to_acceptor(*heir, socket);
+  }
+  tcp::Context c = context(now);
+  socket.tcp.abort(c);
+  socket.counts_as_half_open = false;
+  socket.waits_for_accept = false;
+  settle(socket, now);
 }
 
 Result<ConnectionId> Stack::Impl::connect(Instant now, const ConnectOptions& options) {
@@ -174,27 +182,23 @@ Result<ConnectionId> Stack::Impl::connect(Instant now, const ConnectOptions& opt
     return std::unexpected(Error::InvalidArgument);
   const auto route = interfaces_.route(remote.address);
   if (!route) return std::unexpected(Error::NetworkUnreachable);
-  FourTuple tuple{{route->source, 0}, remote};
-  tcp::ActiveOpen how;
-  how.path = path_of(route->interface);
-  if (options.local && !options.local->address.is_any()) {
-    if (options.local->address.is_v4() != remote.address.is_v4()) return std::unexpected(Error::InvalidArgument);
-    if (!interfaces_.is_local(options.local->address)) return std::unexpected(Error::AddressNotAvailable);
-    tuple.local.address = options.local->address;
-    how.path = path_of(interfaces_.interface_to(tuple.local.address, remote.address).value_or(route->interface));
-  }
-  if (options.local && options.local->port != 0) {
-    tuple.local.port = options.local->port;
-    if (in_use(now, tuple)) return std::unexpected(Error::AddressInUse);
-  } else {
-    const auto port = ephemeral_port(now, tuple.local.address, remote);
+  const auto end = local_end(options, route->source);
+  if (!end) return std::unexpected(end.error());
+  FourTuple tuple{end->binding.local, remote};
+  if (end->use.chosen) {
+    const auto port = choose_port(now, tuple);
     if (!port) return std::unexpected(port.error());
     tuple.local.port = *port;
+  } else if (!is_unused(now, tuple)) {
+    return std::unexpected(Error::AddressNotAvailable);
   }
   if (forms_.connections.size() + forms_.requests.size() >= config_.max_connections)
     return std::unexpected(Error::NoBufferSpace);
+  if (end->bound != nullptr) let_go(*end->bound);
 
+  tcp::ActiveOpen how;
   how.tuple = tuple;
+  how.path = path_of(interfaces_.interface_to(tuple.local.address, remote.address).value_or(route->interface));
   how.iss = initial_sequence_number(now, tuple);
   how.ts_offset = timestamp_offset(tuple);
   how.options = &options.options;
@@ -203,7 +207,7 @@ Result<ConnectionId> Stack::Impl::connect(Instant now, const ConnectOptions& opt
     how.iss = time_waits_[*old].next_iss();
     how.ts_recent = time_waits_[*old].ts_recent().value_or(Timestamp());
     env_.counters.add(Counter::TcpExt_TWRecycled);
-    time_waits_.remove(*old);
+    remove_time_wait(*old);
   }
   how.fast_open = options.fast_open;
   if (options.fast_open != FastOpenMode::Off)
@@ -213,40 +217,10 @@ Result<ConnectionId> Stack::Impl::connect(Instant now, const ConnectOptions& opt
   socket.user_data = options.user_data;
   tcp::Context c = context(now);
   socket.tcp.open(c, how, options.data);
-  enter_demux(socket);
+  enter_demux(socket, end->use);
   settle(socket, now);
   return ConnectionId{socket.index, forms_.connections.generation(socket.index)};
 }
-
-// An entry in TIME_WAIT gives way by tcp_tw_reuse: with timestamps, PAWS tells old segments from new (RFC 6191 §3).
-bool Stack::Impl::in_use(Instant now, const FourTuple& tuple) const noexcept {
-  if (demux_.find(tuple)) return true;
-  const auto old = time_waits_.find(tuple);
-  if (!old) return false;
-  const Settings& settings = env_.settings;
-  const bool loopback = tuple.local.address.is_loopback() && tuple.remote.address.is_loopback();
-  const bool allowed = settings.tcp_tw_reuse == 1 || (settings.tcp_tw_reuse == 2 && loopback);
-  const Instant since = time_waits_.ends_at(*old) - tcp::kTimeWaitLength;
-  return !allowed || !settings.tcp_timestamps || !time_waits_[*old].ts_recent() ||
-         now - since < std::chrono::milliseconds(settings.tcp_tw_reuse_delay);
-}
-
-// RFC 6056 §3.3.3: a sequence of its own for each destination, from a place that nobody can guess.
-Result<std::uint16_t> Stack::Impl::ephemeral_port(Instant now, const IpAddress& local, const Endpoint& remote) {
-  const PortRange range = env_.settings.ip_local_port_range;
-  const std::uint32_t count = static_cast<std::uint32_t>(range.last - range.first) + 1;
-  FourTuple tuple{{local, 0}, remote};
-  const auto start = static_cast<std::uint32_t>(tuple_hash(port_key_, tuple));
-  for (std::uint32_t i = 0; i < count; ++i) {
-    tuple.local.port = static_cast<std::uint16_t>(range.first + (start + port_turn_ + i) % count);
-    if (in_use(now, tuple) || port_taken_by_listener(tuple.local)) continue;
-    port_turn_ += i + 1;
-    return tuple.local.port;
-  }
-  return std::unexpected(Error::AddressNotAvailable);
-}
-
-bool Stack::Impl::port_taken_by_listener(const Endpoint& local) noexcept { return find_listener(local) != nullptr; }
 
 Result<void> Stack::Impl::close(Instant now, ConnectionId id, bool abort) {
   Socket* socket = find(id);

@@ -49,8 +49,9 @@ Result<void> Stack::Impl::connect_datagram(DatagramId id, const Endpoint& remote
   if (!hop) return std::unexpected(hop.error());
   const bool echo = socket->protocol == DatagramProtocol::Echo;
   const IpAddress& bound = socket->binding.local.address;
-  return datagrams_.connect(*socket, {remote.address, echo ? std::uint16_t{0} : remote.port},
-                            bound.is_any() ? hop->source : bound);
+  datagrams_.connect(*socket, {remote.address, echo ? std::uint16_t{0} : remote.port},
+                     bound.is_any() ? hop->source : bound);
+  return {};
 }
 
 Result<void> Stack::Impl::disconnect_datagram(DatagramId id) {

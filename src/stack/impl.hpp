@@ -1,9 +1,9 @@
 // The parts of a stack, put together. The public class Stack forwards to this one.
 //
 // packets.cpp: what comes in, down to the form that it is for. listening.cpp: listeners, SYNs and requests.
-// sockets.cpp: the life of connections and TIME_WAIT entries. commands.cpp: the application's calls. datagrams.cpp: UDP
-// and echo sockets. icmp.cpp: ICMP both ways. fragments.cpp: fragments that come in. ethernet.cpp: frames. output.cpp:
-// the way out. stack.cpp: Stack itself.
+// sockets.cpp: the life of connections and TIME_WAIT entries. commands.cpp: the application's calls. binding.cpp: who
+// gets which local port. datagrams.cpp: UDP and echo sockets. icmp.cpp: ICMP both ways. fragments.cpp: fragments that
+// come in. ethernet.cpp: frames. output.cpp: the way out. stack.cpp: Stack itself.
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -22,6 +22,9 @@
 #include "ip/reassembler.hpp"
 #include "stack/demux.hpp"
 #include "stack/listener.hpp"
+#include "stack/listener_table.hpp"
+#include "stack/port_choice.hpp"
+#include "stack/ports.hpp"
 #include "stack/socket.hpp"
 #include "stack/time_waits.hpp"
 #include "tcp/connection.hpp"
@@ -47,6 +50,14 @@ class ControlQueue final : public tcp::Outbox {
   std::vector<std::unique_ptr<TxPacket>> spare_;
 };
 
+// A port that bind() gave and that neither listens nor connects yet: what is sent to it is answered by RST.
+struct BoundPort {
+  explicit BoundPort(std::uint32_t its_index) noexcept : index(its_index) {}
+  const std::uint32_t index;
+  Binding binding;
+  PortUse use;
+};
+
 class Stack::Impl {
  public:
   explicit Impl(StackConfig config);
@@ -69,11 +80,18 @@ class Stack::Impl {
   Result<ConnectionId> accept(ListenerId id);
   Result<void> set_fast_open(ListenerId id, std::uint32_t queue);
   Result<void> set_fast_open_keys(ListenerId id, const std::optional<FastOpenKeys>& keys);
-  Result<void> set_options(ListenerId id, const SocketOptions& options);
   Result<std::string> take_saved_syn(ConnectionId id);
   Result<void> close_listener(Instant now, ListenerId id);
   Result<ConnectionId> connect(Instant now, const ConnectOptions& options);
   Result<void> close(Instant now, ConnectionId id, bool abort);
+
+  // ---- binding.cpp ----
+  Result<BindingId> bind(const BindOptions& options);
+  Result<void> close_binding(BindingId id);
+  [[nodiscard]] Result<Endpoint> local(BindingId id) const;
+  Result<void> set_options(BindingId id, const SocketOptions& options);
+  Result<void> set_options(ListenerId id, const SocketOptions& options);
+  Result<void> set_options(Instant now, ConnectionId id, const SocketOptions& options);
 
   // ---- datagrams.cpp ----
   Result<DatagramId> open_datagram(const DatagramOptions& options);
@@ -162,8 +180,33 @@ class Stack::Impl {
   bool next_packet(Instant now, TxPacket& packet);
   bool finish_unsegmented(Instant now, TxPacket& packet);
 
+  // ---- commands.cpp ----
+  [[nodiscard]] Listener* heir_of(const Listener& listener, const FourTuple& tuple) noexcept;
+  void bequeath(Listener& listener, tcp::Request& request);
+  void bequeath(Listener& listener, Socket& socket, Instant now);
+
+  // ---- binding.cpp ----
+  // AddressInUse, AddressNotAvailable. The port is not taken yet.
+  Result<Binding> claim(const Endpoint& local, bool ipv6_only, PortUse use);
+  void let_go(BoundPort& port) noexcept;
+  Result<Binding> binding_to_listen(const ListenOptions& options);
+  static Binding binding_of(const Listener& listener) noexcept;
+  static PortUse use_of(const Listener& listener) noexcept;
+  // How a connection that it accepts has the port.
+  static PortUse inherited_use(const Listener& listener) noexcept;
+  struct LocalEnd {
+    Binding binding;  // port 0: one is to be chosen
+    PortUse use;
+    BoundPort* bound = nullptr;
+  };
+  Result<LocalEnd> local_end(const ConnectOptions& options, const IpAddress& route_source);
+  Result<std::uint16_t> choose_port(Instant now, FourTuple tuple);
+  // Whether a connection whose port bind() gave may have this four-tuple.
+  [[nodiscard]] bool is_unused(Instant now, const FourTuple& tuple) const noexcept;
+  [[nodiscard]] bool gives_way(Instant now, std::uint32_t time_wait, bool by_bind) const noexcept;
+  [[nodiscard]] bool may_reuse_time_wait(const FourTuple& tuple) const noexcept;
+
   // ---- listening.cpp ----
-  [[nodiscard]] Listener* find_listener(const Endpoint& local) noexcept;
   void listener_arrives(Instant now, InterfaceId interface, const FourTuple& tuple, Listener& listener,
                         tcp::Segment& segment, std::optional<Seq> iss = std::nullopt);
   enum class Room : std::uint8_t { InQueue, Cookie, None };
@@ -193,10 +236,12 @@ class Stack::Impl {
   bool next_segment(Instant now, TxPacket& packet);
   [[nodiscard]] tcp::Context context(Instant now) noexcept { return {env_, send_cache_, receive_cache_, now}; }
   Socket& new_socket();
-  void enter_demux(Socket& socket);
+  void enter_demux(Socket& socket, PortUse use);
   // Follows up on whatever happened to a connection: forms, timer, transmit ring, events.
   void settle(Socket& socket, Instant now);
   void leave_demux(Socket& socket) noexcept;
+  void release_port(const Socket& socket) noexcept;
+  void remove_time_wait(std::uint32_t index) noexcept;
   void become_time_wait(Socket& socket, Instant now);
   void time_wait_arrives(Instant now, InterfaceId interface, std::uint32_t index, const FourTuple& tuple,
                          tcp::Segment& segment);
@@ -209,25 +254,19 @@ class Stack::Impl {
   [[nodiscard]] tcp::Path path_of(InterfaceId interface) const noexcept;
   [[nodiscard]] Seq initial_sequence_number(Instant now, const FourTuple& tuple) const noexcept;
   [[nodiscard]] std::uint32_t timestamp_offset(const FourTuple& tuple) const noexcept;
-  [[nodiscard]] Result<std::uint16_t> ephemeral_port(Instant now, const IpAddress& local, const Endpoint& remote);
-  // Whether an outgoing connection may not have this four-tuple.
-  [[nodiscard]] bool in_use(Instant now, const FourTuple& tuple) const noexcept;
-  [[nodiscard]] bool port_taken_by_listener(const Endpoint& local) noexcept;
-
-  struct EndpointHash {
-    std::size_t operator()(const Endpoint& endpoint) const noexcept;
-  };
 
   StackConfig config_;
   SipHashKey isn_key_;
-  SipHashKey port_key_;
   FastOpenKey default_fast_open_key_;
   ip::Interfaces interfaces_;
   Demux demux_;
   TimeWaits time_waits_;
   tcp::SynCookies syn_cookies_;
   TimerWheel wheel_;
-  boost::unordered_flat_map<Endpoint, std::uint32_t, EndpointHash> listening_;
+  ListenerTable listening_;
+  Pool<BoundPort> bindings_;
+  Ports ports_;
+  PortChoice port_choice_;
   SocketList<&Socket::transmit_hook> transmit_ring_;
   SocketList<&Socket::event_hook> event_list_;
   boost::intrusive::list<Listener, boost::intrusive::member_hook<Listener, ListHook, &Listener::event_hook>,
@@ -244,7 +283,6 @@ class Stack::Impl {
   std::unique_ptr<ip::Ethernet> ethernet_;  // null: no interface has frames
   tcp::SendHalf::WorkCache send_cache_;
   tcp::ReceiveHalf::WorkCache receive_cache_;
-  std::uint32_t port_turn_ = 0;
   // TCP_SAVE_SYN, by index of request and of connection.
   boost::unordered_flat_map<std::uint32_t, std::string> request_syns_, connection_syns_;
   std::uint32_t orphans_ = 0;

@@ -22,7 +22,6 @@ struct Listener {
   std::uint32_t fast_open_half_open = 0;  // connections by Fast Open whose handshake is not complete
   Ring<std::uint32_t> accept_queue;       // indices of connections
   Ring<Instant> fast_open_reset_until;    // RFC 7413 §5.1: places kept busy after a RST, until when
-  Instant cookies_until{};                // the last SYN cookie counts until then
   ListHook event_hook;
 
   // As Linux's sk_acceptq_is_full: one more than the limit fits.

@@ -9,20 +9,6 @@
 
 namespace ff {
 
-Listener* Stack::Impl::find_listener(const Endpoint& local) noexcept {
-  const bool v4 = local.address.is_v4();
-  const auto at = [&](const IpAddress& address) -> Listener* {
-    const auto it = listening_.find(Endpoint{address, local.port});
-    return it == listening_.end() ? nullptr : &listeners_[it->second];
-  };
-  if (Listener* specific = at(local.address)) return specific;
-  if (v4) {
-    if (Listener* any = at(IpAddress::any_v4())) return any;
-  }
-  Listener* any = at(IpAddress::any_v6());
-  return any != nullptr && v4 && any->options.ipv6_only ? nullptr : any;
-}
-
 FastOpenKeys Stack::Impl::keys_of(const Listener& listener) const noexcept {
   return listener.options.fast_open_keys ? *listener.options.fast_open_keys : fast_open_keys();
 }
@@ -115,13 +101,14 @@ void Stack::Impl::send_cookie(Instant now, InterfaceId interface, const FourTupl
   const std::uint32_t ts_offset = timestamp_offset(tuple) + tcp::cookie_timestamp_shift(now, agreed);
   request.emit_syn_ack(env_, now, path_for(listener, interface),
                        tcp::receive_buffer(env_.settings, listener.options.options), ts_offset, std::nullopt, *packet);
-  listener.cookies_until = now + tcp::SynCookies::kValid;
+  listening_.group_of(listener).cookies_until = now + tcp::SynCookies::kValid;
   env_.counters.add(Counter::TcpExt_SyncookiesSent);
 }
 
 bool Stack::Impl::cookie_arrives(Instant now, InterfaceId interface, const FourTuple& tuple, Listener& listener,
                                  tcp::Segment& segment) {
-  if (env_.settings.tcp_syncookies == 0 || segment.flags.syn() || now >= listener.cookies_until) return false;
+  if (env_.settings.tcp_syncookies == 0 || segment.flags.syn()) return false;
+  if (now >= listening_.group_of(listener).cookies_until) return false;
   const Seq iss = segment.ack - 1u;
   const Seq irs = segment.seq - 1u;
   const auto mss = syn_cookies_.check(tuple, irs, iss, now);
@@ -170,7 +157,7 @@ void Stack::Impl::open_fast(Instant now, InterfaceId interface, const FourTuple&
   Socket& socket = new_socket();
   if (listener.options.options.save_syn) connection_syns_[socket.index] = std::string(as_text(syn.headers));
   socket.tcp.establish_fast_open(c, how, syn, grant);
-  enter_demux(socket);
+  enter_demux(socket, inherited_use(listener));
   offer_to_acceptor(listener, socket);
   socket.counts_as_half_open = true;
   ++listener.fast_open_half_open;
@@ -256,7 +243,7 @@ void Stack::Impl::establish(Instant now, Listener& listener, const tcp::PassiveO
   Socket& socket = new_socket();
   if (!saved_syn.empty()) connection_syns_[socket.index] = std::move(saved_syn);
   socket.tcp.establish(c, with_options, segment);
-  enter_demux(socket);
+  enter_demux(socket, inherited_use(listener));
   offer_to_acceptor(listener, socket);
   settle(socket, now);
 }

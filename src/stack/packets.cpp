@@ -108,8 +108,7 @@ void Stack::Impl::deliver(Instant now, InterfaceId interface, const FourTuple& t
   }
   env_.counters.add(Counter::Tcp_InSegs, segment.count);
   if (const auto entry = time_waits_.find(tuple)) return time_wait_arrives(now, interface, *entry, tuple, segment);
-  if (Listener* listener = find_listener(tuple.local))
-    return listener_arrives(now, interface, tuple, *listener, segment);
+  if (Listener* listener = listening_.find(tuple)) return listener_arrives(now, interface, tuple, *listener, segment);
   refuse(interface, tuple, segment);
 }
 

@@ -123,6 +123,42 @@ bool set_port_range(Settings& settings, std::string_view text) {
   return true;
 }
 
+std::string get_reserved_ports(const Settings& settings) {
+  std::string text;
+  for (const PortRange& range : settings.ip_local_reserved_ports) {
+    if (!text.empty()) text += ',';
+    text += std::to_string(range.first);
+    if (range.last != range.first) text += '-' + std::to_string(range.last);
+  }
+  return text;
+}
+
+// Ranges may come in any order and meet: what counts is the set.
+bool set_reserved_ports(Settings& settings, std::string_view text) {
+  std::vector<PortRange> ranges;
+  while (!text.empty()) {
+    const std::string_view item = text.substr(0, text.find(','));
+    if (item.size() + 1 == text.size()) return false;  // nothing behind the last comma
+    text.remove_prefix(std::min(item.size() + 1, text.size()));
+    const std::size_t dash = std::min(item.find('-'), item.size());
+    const auto first = parse_numbers<1>(item.substr(0, dash), 1, 65535);
+    const auto last = dash == item.size() ? first : parse_numbers<1>(item.substr(dash + 1), 1, 65535);
+    if (!first || !last || (*first)[0] > (*last)[0]) return false;
+    ranges.push_back({static_cast<std::uint16_t>((*first)[0]), static_cast<std::uint16_t>((*last)[0])});
+  }
+  std::ranges::sort(ranges, {}, &PortRange::first);
+  settings.ip_local_reserved_ports.clear();
+  for (const PortRange& range : ranges) {
+    std::vector<PortRange>& merged = settings.ip_local_reserved_ports;
+    if (merged.empty() || range.first > merged.back().last + 1) {
+      merged.push_back(range);
+    } else {
+      merged.back().last = std::max(merged.back().last, range.last);
+    }
+  }
+  return true;
+}
+
 std::string get_fast_open_key(const Settings& settings) {
   return settings.tcp_fastopen_key ? settings.tcp_fastopen_key->to_string() : std::string();
 }
@@ -172,6 +208,11 @@ constexpr Setting kSettings[] = {
       "Ports given to outgoing connections, both ends included."},
      get_port_range,
      set_port_range},
+    {{"net.ipv4.ip_local_reserved_ports",
+      "port numbers and ranges from 1 to 65535 with commas between, as in 8080,9000-9010; or nothing",
+      "Ports that no connection or socket gets that does not ask for them."},
+     get_reserved_ports,
+     set_reserved_ports},
     number<&Settings::ipfrag_high_thresh, 0, kIntMax>("net.ipv4.ipfrag_high_thresh",
                                                       "a whole number of bytes from 0 to 2147483647",
                                                       "Memory for fragments that wait to become packets again."),
@@ -261,6 +302,9 @@ constexpr Setting kSettings[] = {
       "the first; above the third nothing more is taken."},
      get_memory_limits,
      set_memory_limits},
+    flag<&Settings::tcp_migrate_req>("net.ipv4.tcp_migrate_req",
+                                     "Whether what a closing listener has not accepted goes to one that shares its "
+                                     "port by SO_REUSEPORT."),
     number<&Settings::tcp_min_snd_mss, 48, 65535>("net.ipv4.tcp_min_snd_mss",
                                                   "a whole number of bytes from 48 to 65535",
                                                   "Segments are never made smaller than this, whatever a peer asks."),

@@ -6,6 +6,7 @@
 
 #include "base/timer_wheel.hpp"
 #include "firstflight/stack.hpp"
+#include "stack/ports.hpp"
 #include "tcp/connection.hpp"
 
 namespace ff {
@@ -23,12 +24,15 @@ struct Socket {
   std::uint32_t listener = UINT32_MAX;  // whose it was, while one of the two below holds
   std::uint64_t user_data = 0;
   std::uint8_t events = 0;
+  PortUse use;
   bool in_demux = false;
   bool owned = false;                // the application holds a handle
   bool waits_for_accept = false;     // in the listener's accept queue
   bool lingers = false;              // close() waits (SO_LINGER): one event is still to be told
   bool counts_as_orphan = false;     // against tcp_max_orphans
   bool counts_as_half_open = false;  // against its listener's Fast Open bound
+
+  [[nodiscard]] bool holds_port() const noexcept { return in_demux || use.by_bind; }
 };
 
 template <ListHook Socket::* hook>

@@ -19,9 +19,13 @@ Socket& Stack::Impl::new_socket() {
   return socket;
 }
 
-void Stack::Impl::enter_demux(Socket& socket) {
-  demux_.insert(socket.tcp.tuple(), {Form::Connection, socket.index});
+void Stack::Impl::enter_demux(Socket& socket, PortUse use) {
+  const FourTuple& tuple = socket.tcp.tuple();
+  demux_.insert(tuple, {Form::Connection, socket.index});
   socket.in_demux = true;
+  socket.use = use;
+  ports_.hold({tuple.local}, use);
+  if (use.chosen) port_choice_.connects(tuple);
 }
 
 void Stack::Impl::settle(Socket& socket, Instant now) {
@@ -30,7 +34,10 @@ void Stack::Impl::settle(Socket& socket, Instant now) {
   const TcpState state = tcp.state();
   if (socket.counts_as_half_open && state != TcpState::SynReceived) handshake_over(socket, now);
   if (state == TcpState::TimeWait && socket.in_demux) become_time_wait(socket, now);
-  if (state == TcpState::Closed && socket.in_demux) leave_demux(socket);
+  if (state == TcpState::Closed && socket.in_demux) {
+    leave_demux(socket);
+    release_port(socket);
+  }
 
   socket.events |= tcp.take_events();
   // Whoever called close() hears one thing more: that its wait is over.
@@ -66,6 +73,13 @@ void Stack::Impl::leave_demux(Socket& socket) noexcept {
   if (std::exchange(socket.counts_as_orphan, false)) --orphans_;
 }
 
+// What bind() has given stays the socket's as long as the application holds it, as in Linux's tcp_set_state().
+void Stack::Impl::release_port(const Socket& socket) noexcept {
+  if (socket.use.by_bind) return;
+  ports_.release({socket.tcp.tuple().local}, socket.use);
+  if (socket.use.chosen) port_choice_.leaves(socket.tcp.tuple());
+}
+
 // close() left it to the stack to bring the connection to its end: not for more than tcp_max_orphans at a time.
 void Stack::Impl::count_orphan(Socket& socket, Instant now) {
   const TcpState state = socket.tcp.state();
@@ -82,6 +96,7 @@ void Stack::Impl::destroy(Socket& socket) noexcept {
   assert(!socket.in_demux);
   if (!connection_syns_.empty()) connection_syns_.erase(socket.index);
   wheel_.cancel(socket.timer);
+  if (socket.use.by_bind) ports_.release({socket.tcp.tuple().local}, socket.use);
   forms_.connections.destroy(socket.index);
 }
 
@@ -98,10 +113,23 @@ void Stack::Impl::become_time_wait(Socket& socket, Instant now) {
   }
   if (time_waits_.size() >= env_.settings.tcp_max_tw_buckets) {
     env_.counters.add(Counter::TcpExt_TCPTimeWaitOverflow);
-    return;
+    return release_port(socket);
   }
   env_.counters.add(Counter::TcpExt_TW);
-  time_waits_.add(tuple, entry, now + tcp::kTimeWaitLength);
+  PortUse use = socket.use;
+  use.by_bind = false;
+  time_waits_.add(tuple, entry, now + tcp::kTimeWaitLength, use);
+  // The connection's hold is the entry's now; one that bind() gave is the socket's besides.
+  if (socket.use.by_bind) ports_.hold({tuple.local}, use);
+  if (use.chosen) port_choice_.waits(tuple, entry.ts_recent().has_value());
+}
+
+void Stack::Impl::remove_time_wait(std::uint32_t index) noexcept {
+  const FourTuple tuple = time_waits_.tuple(index);
+  const PortUse use = time_waits_.use(index);
+  ports_.release({tuple.local}, use);
+  if (use.chosen) port_choice_.leaves(tuple);
+  time_waits_.remove(index);
 }
 
 void Stack::Impl::time_wait_arrives(Instant now, InterfaceId interface, std::uint32_t index, const FourTuple& tuple,
@@ -113,7 +141,7 @@ void Stack::Impl::time_wait_arrives(Instant now, InterfaceId interface, std::uin
     case tcp::TimeWait::Outcome::Restart:
       return time_waits_.restart(index, now + tcp::kTimeWaitLength);
     case tcp::TimeWait::Outcome::Remove:
-      return time_waits_.remove(index);
+      return remove_time_wait(index);
     case tcp::TimeWait::Outcome::SendAckRestart:
       time_waits_.restart(index, now + tcp::kTimeWaitLength);
       [[fallthrough]];
@@ -126,16 +154,16 @@ void Stack::Impl::time_wait_arrives(Instant now, InterfaceId interface, std::uin
     case tcp::TimeWait::Outcome::NewConnection: {
       // RFC 6191: the four-tuple is used again, if somebody listens still.
       const Seq iss = entry.next_iss();
-      Listener* listener = find_listener(tuple.local);
+      Listener* listener = listening_.find(tuple);
       if (listener == nullptr) return;
-      time_waits_.remove(index);
+      remove_time_wait(index);
       return listener_arrives(now, interface, tuple, *listener, segment, iss);
     }
   }
 }
 
 void Stack::Impl::expire_time_waits(Instant now) {
-  while (time_waits_.next_end() <= now) time_waits_.remove(*time_waits_.first());
+  while (time_waits_.next_end() <= now) remove_time_wait(*time_waits_.first());
 }
 
 void Stack::Impl::handle_deadline(Instant now) {
@@ -207,9 +235,10 @@ std::optional<Event> Stack::Impl::poll_event() {
 std::string Stack::Impl::check() const {
   auto& forms = const_cast<Forms&>(forms_);
   std::string wrong;
-  std::size_t in_demux = 0;
+  std::size_t in_demux = 0, port_holders = bindings_.size() + listeners_.size() + time_waits_.size();
   forms.connections.for_each([&](Socket& socket) {
     in_demux += socket.in_demux ? 1 : 0;
+    port_holders += socket.holds_port() ? 1 : 0;
     if (!wrong.empty()) return;
     if (std::string bad = socket.tcp.check(); !bad.empty()) wrong = socket.tcp.tuple().to_string() + ": " + bad;
     const bool live = socket.in_demux && socket.tcp.first_deadline() != kNever;
@@ -220,6 +249,7 @@ std::string Stack::Impl::check() const {
   if (!wrong.empty()) return wrong;
   if (in_demux + forms.requests.size() != demux_.size())
     return "the demultiplexer holds a different number of four-tuples than there are";
+  if (port_holders != ports_.size()) return "ports are held by a different number of sockets than there are";
   return "";
 }
 

@@ -51,6 +51,8 @@ std::expected<void, std::string> Stack::set_settings(std::span<const SettingAssi
   return ff::set_settings(impl_->env_.settings, assignments);
 }
 
+Result<BindingId> Stack::bind(const BindOptions& options) { return impl_->bind(options); }
+Result<void> Stack::close(BindingId binding) { return impl_->close_binding(binding); }
 Result<ListenerId> Stack::listen(const ListenOptions& options) { return impl_->listen(options); }
 Result<void> Stack::set_fast_open(ListenerId listener, std::uint32_t queue) {
   return impl_->set_fast_open(listener, queue);
@@ -101,14 +103,13 @@ Result<void> Stack::set_no_delay(Instant now, ConnectionId connection, bool on) 
   });
 }
 Result<void> Stack::set_options(Instant now, ConnectionId connection, const SocketOptions& options) {
-  if (!ff::check(options)) return std::unexpected(Error::InvalidArgument);
-  return impl_->with(now, connection, [&](tcp::Connection& tcp, tcp::Context& c) -> Result<void> {
-    tcp.set_options(c, options);
-    return {};
-  });
+  return impl_->set_options(now, connection, options);
 }
 Result<void> Stack::set_options(ListenerId listener, const SocketOptions& options) {
   return impl_->set_options(listener, options);
+}
+Result<void> Stack::set_options(BindingId binding, const SocketOptions& options) {
+  return impl_->set_options(binding, options);
 }
 Result<void> Stack::set_quick_ack(Instant now, ConnectionId connection, bool on) {
   return impl_->with(now, connection, [&](tcp::Connection& tcp, tcp::Context& c) -> Result<void> {
@@ -120,7 +121,16 @@ Result<std::string> Stack::take_saved_syn(ConnectionId connection) { return impl
 Result<SocketOptions> Stack::options(ConnectionId connection) const {
   const Socket* socket = impl_->find(connection);
   if (socket == nullptr) return std::unexpected(Error::StaleHandle);
-  return socket->tcp.options_now();
+  SocketOptions options = socket->tcp.options_now();
+  options.reuse_addr = socket->use.reuse_addr;
+  options.reuse_port = socket->use.reuse_port;
+  return options;
+}
+Result<Endpoint> Stack::local(BindingId binding) const { return impl_->local(binding); }
+Result<Endpoint> Stack::local(ListenerId id) const {
+  const Listener* listener = impl_->listeners_.find(id.index, id.generation);
+  if (listener == nullptr) return std::unexpected(Error::StaleHandle);
+  return listener->options.local;
 }
 Result<void> Stack::set_user_data(ConnectionId connection, std::uint64_t user_data) {
   Socket* socket = impl_->find(connection);

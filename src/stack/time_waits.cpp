@@ -31,17 +31,26 @@ Instant TimeWaits::ends_at(std::uint32_t index) const noexcept {
   return Instant(std::chrono::milliseconds(newest + distance));
 }
 
-void TimeWaits::add(const FourTuple& tuple, const tcp::TimeWait& state, Instant ends_at) {
+PortUse TimeWaits::use(std::uint32_t index) const noexcept {
+  const Slot& s = slot(index);
+  return {.reuse_addr = s.reuse_addr, .reuse_port = s.reuse_port, .chosen = s.chosen};
+}
+
+void TimeWaits::add(const FourTuple& tuple, const tcp::TimeWait& state, Instant ends_at, PortUse use) {
   assert(!find(tuple));
   if (size_ >= heads_.size()) add_bucket();
-  const std::uint32_t own = index_of_own(tuple.local.address);
+  const std::uint32_t own = own_.number_of(tuple.local.address);
+  assert(own < kFree);
   const std::uint32_t index = take_slot();
   Slot& s = slot(index);
   s.state = state;
   s.remote = tuple.remote.address;
   s.remote_port = tuple.remote.port;
   s.local_port = tuple.local.port;
-  s.local = own;
+  s.local = own & kFree;
+  s.reuse_addr = use.reuse_addr;
+  s.reuse_port = use.reuse_port;
+  s.chosen = use.chosen;
   std::uint32_t& head = heads_[bucket_of(hash(tuple))];
   s.chain = head;
   head = index;
@@ -60,7 +69,7 @@ void TimeWaits::remove(std::uint32_t index) noexcept {
   Slot& s = slot(index);
   *link = s.chain;
   dequeue(index);
-  s.local = kNone;
+  s.local = kFree;
   s.chain = free_;
   free_ = index;
   --size_;
@@ -71,7 +80,7 @@ std::optional<std::uint32_t> TimeWaits::first() const noexcept {
 }
 
 std::optional<TimeWaits::View> TimeWaits::at(std::uint32_t index) const noexcept {
-  if (slot(index).local == kNone) return std::nullopt;
+  if (slot(index).local == kFree) return std::nullopt;
   return View{tuple(index), ends_at(index)};
 }
 
@@ -97,12 +106,6 @@ std::uint32_t TimeWaits::take_slot() {
   }
   if ((used_ & kChunkMask) == 0) chunks_.push_back(std::make_unique_for_overwrite<Chunk>());
   return used_++;
-}
-
-std::uint32_t TimeWaits::index_of_own(const IpAddress& address) {
-  const auto [found, added] = own_index_.try_emplace(address, static_cast<std::uint32_t>(own_.size()));
-  if (added) own_.push_back(address);
-  return found->second;
 }
 
 // Splits the next bucket in turn.

@@ -7,16 +7,16 @@
 #pragma once
 
 #include <array>
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string_view>
 #include <vector>
 
 #include "base/siphash.hpp"
 #include "firstflight/address.hpp"
 #include "firstflight/time.hpp"
+#include "stack/own_addresses.hpp"
+#include "stack/ports.hpp"
 #include "tcp/time_wait.hpp"
 
 namespace ff {
@@ -34,9 +34,11 @@ class TimeWaits {
   const tcp::TimeWait& operator[](std::uint32_t index) const noexcept { return slot(index).state; }
   [[nodiscard]] FourTuple tuple(std::uint32_t index) const noexcept;
   [[nodiscard]] Instant ends_at(std::uint32_t index) const noexcept;
+  // How it has the local port.
+  [[nodiscard]] PortUse use(std::uint32_t index) const noexcept;
 
   // `tuple` has no entry yet; `ends_at` is not before the end of any other, here and below.
-  void add(const FourTuple& tuple, const tcp::TimeWait& state, Instant ends_at);
+  void add(const FourTuple& tuple, const tcp::TimeWait& state, Instant ends_at, PortUse use = {});
   void restart(std::uint32_t index, Instant ends_at) noexcept;
   void remove(std::uint32_t index) noexcept;
 
@@ -54,12 +56,15 @@ class TimeWaits {
 
  private:
   static constexpr std::uint32_t kNone = UINT32_MAX;
+  static constexpr std::uint32_t kOwnBits = 29;
+  static constexpr std::uint32_t kFree = (1u << kOwnBits) - 1;
 
   struct Slot {
     tcp::TimeWait state;
     IpAddress remote;
     std::uint16_t remote_port, local_port;
-    std::uint32_t local;           // index of our address; kNone: the slot is free
+    std::uint32_t local : kOwnBits;  // number of our address; kFree: the slot is free
+    bool reuse_addr : 1, reuse_port : 1, chosen : 1;
     std::uint32_t end_ms;          // modulo 2^32
     std::uint32_t chain;           // the next in the bucket, or the next free slot
     std::uint32_t earlier, later;  // the neighbours in the queue of ends
@@ -70,13 +75,6 @@ class TimeWaits {
   static constexpr std::uint32_t kChunkMask = (1u << kChunkShift) - 1;
   using Chunk = std::array<Slot, 1u << kChunkShift>;
 
-  struct AddressHash {
-    std::size_t operator()(const IpAddress& address) const noexcept {
-      const auto bytes = address.bytes();
-      return std::hash<std::string_view>{}({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-    }
-  };
-
   Slot& slot(std::uint32_t index) noexcept { return (*chunks_[index >> kChunkShift])[index & kChunkMask]; }
   [[nodiscard]] const Slot& slot(std::uint32_t index) const noexcept {
     return (*chunks_[index >> kChunkShift])[index & kChunkMask];
@@ -85,7 +83,6 @@ class TimeWaits {
   [[nodiscard]] std::uint32_t hash(const FourTuple& tuple) const noexcept;
   [[nodiscard]] std::uint32_t bucket_of(std::uint32_t hash) const noexcept;
   std::uint32_t take_slot();
-  std::uint32_t index_of_own(const IpAddress& address);
   void add_bucket();
   void enqueue(std::uint32_t index, Instant ends_at) noexcept;
   void dequeue(std::uint32_t index) noexcept;
@@ -100,8 +97,7 @@ class TimeWaits {
   std::uint32_t base_ = 1;
   std::uint32_t oldest_ = kNone, newest_ = kNone;
   Instant newest_end_{};  // the ends of all others are told by their distance from it
-  std::vector<IpAddress> own_;
-  boost::unordered_flat_map<IpAddress, std::uint32_t, AddressHash> own_index_;
+  OwnAddresses own_;
 };
 
 }  // namespace ff

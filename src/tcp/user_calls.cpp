@@ -219,10 +219,13 @@ SocketOptions Connection::options_now() const {
 }
 
 void Connection::adopt(const SocketOptions* options) {
-  if (options == nullptr || *options == SocketOptions()) {
+  SocketOptions own = options == nullptr ? SocketOptions() : *options;
+  own.reuse_addr = own.reuse_port =
+      false;  // the stack's part: most servers have them, and nothing else is worth memory
+  if (own == SocketOptions()) {
     options_.reset();
   } else {
-    options_ = std::make_unique<SocketOptions>(*options);
+    options_ = std::make_unique<SocketOptions>(own);
   }
   no_delay_ = this->options().no_delay;
   corked_ = this->options().cork;

@@ -28,10 +28,10 @@ bool addresses_meet(const Binding& a, const Binding& b) noexcept {
 
 }  // namespace
 
-std::size_t PortTable::Hash::operator()(const Endpoint& endpoint) const noexcept {
+std::size_t PortTable::Hash::operator()(const Place& place) const noexcept {
   SipHasher<1, 3> hasher(key);
-  add(hasher, endpoint);
-  return hasher.finish(endpoint.port, 18);
+  add(hasher, place.local);
+  return hasher.finish(place.local.port | (place.ipv6_only ? 1u << 16 : 0u), 19);
 }
 
 std::size_t PortTable::Hash::operator()(const FourTuple& tuple) const noexcept {
@@ -41,10 +41,12 @@ std::size_t PortTable::Hash::operator()(const FourTuple& tuple) const noexcept {
   return hasher.finish(tuple.local.port | std::uint64_t{tuple.remote.port} << 16, 36);
 }
 
+// As Linux's udp_lib_lport_inuse().
 bool PortTable::conflicts(const Binding& binding) const {
   const auto holders = ports_.find(binding.local.port);
   if (holders == ports_.end()) return false;
   return std::ranges::any_of(holders->second, [&](const Holder& holder) {
+    if (holder.binding.reuse_addr && binding.reuse_addr) return false;
     if (holder.binding.reuse_port && binding.reuse_port) return false;
     return addresses_meet(holder.binding, binding);
   });
@@ -52,6 +54,7 @@ bool PortTable::conflicts(const Binding& binding) const {
 
 void PortTable::bind(const Binding& binding, std::uint32_t socket) {
   ports_[binding.local.port].push_back({binding, socket});
+  held_.add(binding.local.port);
   join_group(binding, socket);
 }
 
@@ -60,56 +63,63 @@ void PortTable::unbind(const Binding& binding, std::uint32_t socket) noexcept {
   const auto holders = ports_.find(binding.local.port);
   assert(holders != ports_.end());
   std::erase_if(holders->second, [&](const Holder& holder) { return holder.socket == socket; });
-  if (holders->second.empty()) ports_.erase(holders);
+  if (!holders->second.empty()) return;
+  ports_.erase(holders);
+  held_.remove(binding.local.port);
 }
 
-bool PortTable::connect(const Binding& binding, std::uint32_t socket, const FourTuple& tuple) {
-  const auto [place, added] = connected_.emplace(tuple, socket);
-  if (!added) return place->second == socket;
+void PortTable::connect(const Binding& binding, std::uint32_t socket, const FourTuple& tuple) {
+  connected_[tuple].push_back(socket);
   leave_group(binding, socket);
-  return true;
 }
 
 void PortTable::disconnect(const Binding& binding, std::uint32_t socket, const FourTuple& tuple) {
   const auto place = connected_.find(tuple);
-  assert(place != connected_.end() && place->second == socket);
-  connected_.erase(place);
+  assert(place != connected_.end());
+  std::erase(place->second, socket);
+  if (place->second.empty()) connected_.erase(place);
   join_group(binding, socket);
 }
 
-void PortTable::join_group(const Binding& binding, std::uint32_t socket) { bound_[binding.local].push_back(socket); }
-
-void PortTable::leave_group(const Binding& binding, std::uint32_t socket) noexcept {
-  const auto group = bound_.find(binding.local);
-  if (group == bound_.end()) return;
-  std::erase(group->second, socket);
-  if (group->second.empty()) bound_.erase(group);
+PortTable::Place PortTable::place_of(const Binding& binding) noexcept {
+  return {binding.local, binding.ipv6_only && binding.local.address == IpAddress::any_v6()};
 }
 
-const PortTable::Group* PortTable::group_at(const IpAddress& address, std::uint16_t port) const noexcept {
-  const auto group = bound_.find(Endpoint{address, port});
-  return group == bound_.end() ? nullptr : &group->second;
+void PortTable::join_group(const Binding& binding, std::uint32_t socket) {
+  Group& group = bound_[place_of(binding)];
+  (binding.reuse_port ? group.sharing : group.alone).push_back(socket);
+}
+
+void PortTable::leave_group(const Binding& binding, std::uint32_t socket) noexcept {
+  const auto place = bound_.find(place_of(binding));
+  if (place == bound_.end()) return;
+  Group& group = place->second;
+  std::erase(group.alone, socket);
+  // The last one takes its place: most senders come to whom they came before.
+  if (const auto one = std::ranges::find(group.sharing, socket); one != group.sharing.end()) {
+    *one = group.sharing.back();
+    group.sharing.pop_back();
+  }
+  if (group.alone.empty() && group.sharing.empty()) bound_.erase(place);
+}
+
+std::optional<std::uint32_t> PortTable::socket_at(const Place& place, const FourTuple& tuple) const noexcept {
+  const auto found = bound_.find(place);
+  if (found == bound_.end()) return std::nullopt;
+  const Group& group = found->second;
+  if (!group.alone.empty()) return group.alone.back();
+  return group.sharing[connected_.hash_function()(tuple) % group.sharing.size()];
 }
 
 std::optional<std::uint32_t> PortTable::find(const FourTuple& tuple) const noexcept {
-  const auto holders = ports_.find(tuple.local.port);
-  if (holders == ports_.end()) return std::nullopt;
-  if (const auto exact = connected_.find(tuple); exact != connected_.end()) return exact->second;
-
   const std::uint16_t port = tuple.local.port;
+  if (!held_.contains(port)) return std::nullopt;
+  if (const auto exact = connected_.find(tuple); exact != connected_.end()) return exact->second.back();
+  if (const auto specific = socket_at({tuple.local}, tuple)) return specific;
   const bool v4 = tuple.local.address.is_v4();
-  const Group* group = group_at(tuple.local.address, port);
-  if (group == nullptr && v4) group = group_at(IpAddress::any_v4(), port);
-  if (group != nullptr) return (*group)[connected_.hash_function()(tuple) % group->size()];
-
-  group = group_at(IpAddress::any_v6(), port);
-  if (group == nullptr) return std::nullopt;
-  const std::uint32_t chosen = (*group)[connected_.hash_function()(tuple) % group->size()];
-  if (!v4) return chosen;
-  // Of several at :: some may take IPv6 only.
-  for (const Holder& holder : holders->second)
-    if (holder.socket == chosen) return holder.binding.ipv6_only ? std::nullopt : std::optional(chosen);
-  return std::nullopt;
+  const Place own_family{{v4 ? IpAddress::any_v4() : IpAddress::any_v6(), port}, !v4};
+  if (const auto any = socket_at(own_family, tuple)) return any;
+  return socket_at({{IpAddress::any_v6(), port}}, tuple);
 }
 
 }  // namespace ff::udp

@@ -10,10 +10,10 @@ Sockets::Sockets(const Settings& settings, Counters& counters, const Seed& seed)
       echo_(derive_key(seed.bytes, "echo sockets")) {}
 
 Result<DatagramId> Sockets::open(const DatagramOptions& options) {
-  Binding binding{options.local, options.ipv6_only, options.reuse_port};
+  Binding binding{options.local, options.ipv6_only, options.reuse_addr, options.reuse_port};
   if (binding.local.port == 0) {
     const auto port = ephemeral_port(options.protocol);
-    if (!port) return std::unexpected(Error::AddressNotAvailable);
+    if (!port) return std::unexpected(Error::AddressInUse);
     binding.local.port = *port;
   } else if (table(options.protocol).conflicts(binding)) {
     return std::unexpected(Error::AddressInUse);
@@ -29,14 +29,14 @@ Result<DatagramId> Sockets::open(const DatagramOptions& options) {
 // RFC 6056 §3.3.1: a random start, then the next free one. Datagram sockets are few and have no destination to key it
 // with.
 std::optional<std::uint16_t> Sockets::ephemeral_port(DatagramProtocol protocol) {
+  const PortSet& ephemeral = ephemeral_.of(settings_);
+  const PortSet& held = table(protocol).held();
+  const auto free = [&](std::uint32_t index) { return ephemeral.word(index) & ~held.word(index); };
   const PortRange range = settings_.ip_local_port_range;
-  const std::uint32_t count = static_cast<std::uint32_t>(range.last - range.first) + 1;
-  const auto start = static_cast<std::uint32_t>(random_.below(count));
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const auto port = static_cast<std::uint16_t>(range.first + (start + i) % count);
-    if (table(protocol).is_free(port)) return port;
-  }
-  return std::nullopt;
+  const std::uint64_t count = static_cast<std::uint64_t>(range.last - range.first) + 1;
+  const auto start = static_cast<std::uint32_t>(range.first + random_.below(count));
+  if (const auto port = first_port(start, PortSet::kPorts, free)) return port;
+  return first_port(0, start, free);
 }
 
 void Sockets::close(Socket& socket) noexcept {
@@ -45,19 +45,14 @@ void Sockets::close(Socket& socket) noexcept {
   pool_.destroy(socket.index);
 }
 
-Result<void> Sockets::connect(Socket& socket, const Endpoint& remote, const IpAddress& source) {
+void Sockets::connect(Socket& socket, const Endpoint& remote, const IpAddress& source) {
   const FourTuple tuple{{source, socket.binding.local.port}, remote};
-  const std::optional<FourTuple> before = socket.tuple;
   PortTable& ports = table(socket.protocol);
-  if (before) ports.disconnect(socket.binding, socket.index, *before);
-  if (!ports.connect(socket.binding, socket.index, tuple)) {
-    if (before) ports.connect(socket.binding, socket.index, *before);
-    return std::unexpected(Error::AddressInUse);
-  }
+  if (socket.tuple) ports.disconnect(socket.binding, socket.index, *socket.tuple);
+  ports.connect(socket.binding, socket.index, tuple);
   socket.remote = remote;
   socket.tuple = tuple;
   socket.source = source;
-  return {};
 }
 
 void Sockets::disconnect(Socket& socket) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/ephemeral_ports.hpp"
 #include "base/pool.hpp"
 #include "base/random.hpp"
 #include "firstflight/counters.hpp"
@@ -18,11 +19,11 @@ class Sockets {
  public:
   Sockets(const Settings& settings, Counters& counters, const Seed& seed);
 
-  // The caller has made sure that the address is ours. AddressInUse, AddressNotAvailable.
+  // The caller has made sure that the address is ours. AddressInUse: by others, or every port is.
   Result<DatagramId> open(const DatagramOptions& options);
   void close(Socket& socket) noexcept;
-  // AddressInUse: another socket has this four-tuple. An earlier connection is undone.
-  Result<void> connect(Socket& socket, const Endpoint& remote, const IpAddress& source);
+  // An earlier connection is undone.
+  void connect(Socket& socket, const Endpoint& remote, const IpAddress& source);
   void disconnect(Socket& socket);
   void queue(Socket& socket, Outgoing datagram);
 
@@ -55,6 +56,7 @@ class Sockets {
   const Settings& settings_;
   Counters& counters_;
   Random random_;
+  EphemeralPorts ephemeral_;
   Pool<Socket> pool_;
   PortTable udp_, echo_;
   List<&Socket::event_hook> event_list_;

@@ -55,6 +55,26 @@ TEST(Settings, HaveLinuxDefaultsAndForms) {
   EXPECT_EQ(*get_setting(settings, "net.core.somaxconn"), "4096");
 }
 
+// A set, however it is written; as Linux shows it.
+TEST(Settings, ReservedPortsAreASet) {
+  Settings settings;
+  const auto shown = [&](std::string_view value) {
+    EXPECT_TRUE(set_setting(settings, "net.ipv4.ip_local_reserved_ports", value)) << value;
+    return *get_setting(settings, "net.ipv4.ip_local_reserved_ports");
+  };
+  EXPECT_EQ(shown(""), "");
+  EXPECT_EQ(shown("8080"), "8080");
+  EXPECT_EQ(shown("9148,8080"), "8080,9148");
+  EXPECT_EQ(shown("30000-32000,1-1023"), "1-1023,30000-32000");
+  EXPECT_EQ(shown("5,4,3-3,1,9-20,10-15"), "1,3-5,9-20");
+  EXPECT_EQ(shown("1-65535"), "1-65535");
+  EXPECT_EQ(shown("65535,1"), "1,65535");
+  for (const char* value : {"0", "65536", "x", ",", "1,", ",1", "1,,2", "1-", "-1", "2-1", "1-2-3", "1 2", "0-5"}) {
+    EXPECT_FALSE(set_setting(settings, "ip_local_reserved_ports", value)) << value;
+    EXPECT_EQ(*get_setting(settings, "ip_local_reserved_ports"), "1,65535") << "nothing half applied";
+  }
+}
+
 TEST(Settings, EachChangesItsOwnValue) {
   Settings s;
   const auto set = [&](std::string_view name, std::string_view value) {
@@ -164,6 +184,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Range{"net.ipv4.ip_local_port_range",
                           {"1 65535", "1024\t1024"},
                           {"", "1", "0 1", "2 1", "1 65536", "1 2 3", "1-2"}},
+                    Range{"net.ipv4.tcp_migrate_req", kFlagEnds, kNoFlag},
                     Range{"net.ipv4.tcp_abort_on_overflow", kFlagEnds, kNoFlag},
                     Range{"net.ipv4.tcp_challenge_ack_limit", kIntEnds, kBeyondInt},
                     Range{"net.ipv4.tcp_fastopen", {"0", "0x607", "1543", "0x7fffffff"}, kBeyondInt},

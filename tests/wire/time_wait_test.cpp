@@ -19,7 +19,8 @@ void enter_time_wait(Wire& w, const Peer& peer = {}) {
 // segments from new ones, and the SYN echoes the last that was seen.
 WIRE_TEST(TimeWait, GivesWayToAnOutgoingConnection) {
   w.set("net.ipv4.tcp_tw_reuse", "1");
-  w.connect({.local_port = 5000});
+  w.set("net.ipv4.ip_local_port_range", "5000 5000");
+  w.connect();
   w.out(w.our_syn());
   w.in(syn_ack(0).ack(1).mss(1000).ts(700, 0));
   w.out(segment(1).ack(1).ts(0, 700));
@@ -28,11 +29,11 @@ WIRE_TEST(TimeWait, GivesWayToAnOutgoingConnection) {
   w.in(fin(1).ack(2).ts(700, 0));
   w.out(segment(2).ack(2).ts(0, 700));
   w.population({.connections = 0, .requests = 0, .time_waits = 1, .listeners = 0});
-  w.connect_fails({.local_port = 5000}, Error::AddressInUse);
+  w.connect_fails({}, Error::AddressNotAvailable);
   w.advance(1s);
   w.reincarnate(100'000);
   w.learn_isn();
-  w.connect({.local_port = 5000});
+  w.connect();
   w.out(syn(0).mss(w.mss()).sack_ok().ts(1000, 700).wscale(7));
   w.population({.connections = 1, .requests = 0, .time_waits = 0, .listeners = 0});
   w.counter(Counter::TcpExt_TWRecycled, 1);
@@ -40,7 +41,8 @@ WIRE_TEST(TimeWait, GivesWayToAnOutgoingConnection) {
 
 // By default only between loopback addresses, and never without timestamps.
 WIRE_TEST(TimeWait, DoesNotGiveWayByDefault) {
-  w.connect({.local_port = 5000});
+  w.set("net.ipv4.ip_local_port_range", "5000 5000");
+  w.connect();
   w.out(w.our_syn());
   w.in(syn_ack(0).ack(1).mss(1000).ts(700, 0));
   w.out(segment(1).ack(1).ts(0, 700));
@@ -49,7 +51,7 @@ WIRE_TEST(TimeWait, DoesNotGiveWayByDefault) {
   w.in(fin(1).ack(2).ts(700, 0));
   w.out(segment(2).ack(2).ts(0, 700));
   w.advance(59s);
-  w.connect_fails({.local_port = 5000}, Error::AddressInUse);
+  w.connect_fails({}, Error::AddressNotAvailable);
 }
 
 }  // namespace

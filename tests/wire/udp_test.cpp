@@ -273,6 +273,85 @@ DATAGRAM_TEST(Udp, PortsConflict) {
   EXPECT_EQ(opens(any).error(), Error::AddressInUse);
 }
 
+// SO_REUSEADDR on all of them: the one that came last hears, until it goes.
+DATAGRAM_TEST(Udp, ReuseAddrHandsThePortOn) {
+  Net net(v6);
+  const DatagramId first = net.open(7000, {.reuse_addr = true});
+  const IpAddress any = v6 ? IpAddress::any_v6() : IpAddress::any_v4();
+  EXPECT_EQ(net.stack.open({.local = {any, 7000}}).error(), Error::AddressInUse);
+  EXPECT_EQ(net.stack.open({.local = {any, 7000}, .reuse_port = true}).error(), Error::AddressInUse);
+  const DatagramId second = net.open(7000, {.reuse_addr = true});
+  net.in_udp(4000, 7000, "to the second");
+  net.expect(second, "to the second", 4000);
+  net.expect_nothing(first);
+  // A specific address comes before a wildcard, whoever was first.
+  const auto specific = net.stack.open({.local = {net.own, 7000}, .reuse_addr = true});
+  ASSERT_TRUE(specific);
+  net.open(7000, {.reuse_addr = true});
+  net.in_udp(4000, 7000, "to the specific one");
+  net.expect(*specific, "to the specific one", 4000);
+  ASSERT_TRUE(net.stack.close(*specific));
+  ASSERT_TRUE(net.stack.close(second));
+  EXPECT_EQ(net.stack.datagram_sockets().size(), 2u);
+}
+
+// Two may be connected to the same peer: the later one hears of it.
+DATAGRAM_TEST(Udp, SocketsThatShareAPortMayConnectAlike) {
+  Net net(v6);
+  const Endpoint remote{net.peer, 4000};
+  const DatagramId first = net.open(7000, {.reuse_addr = true}), second = net.open(7000, {.reuse_addr = true});
+  ASSERT_TRUE(net.stack.connect(first, remote));
+  ASSERT_TRUE(net.stack.connect(second, remote));
+  net.in_udp(4000, 7000, "to the second");
+  net.expect(second, "to the second", 4000);
+  ASSERT_TRUE(net.stack.close(second));
+  net.in_udp(4000, 7000, "to the first");
+  net.expect(first, "to the first", 4000);
+  net.in_udp(4001, 7000, "to nobody");
+  net.expect_nothing(first);
+}
+
+// Senders stay with whom they had when another one of those that share the port goes.
+DATAGRAM_TEST(Udp, ClosingOneThatSharesMovesFewSenders) {
+  Net net(v6);
+  std::vector<DatagramId> sockets;
+  for (int i = 0; i < 4; ++i) sockets.push_back(net.open(7000, {.reuse_port = true}));
+  const auto reader = [&] {
+    for (std::size_t i = 0; i < sockets.size(); ++i)
+      if (net.stack.receive(sockets[i])) return i;
+    return sockets.size();
+  };
+  std::vector<std::size_t> before;
+  for (std::uint16_t from = 4000; from < 4100; ++from) {
+    net.in_udp(from, 7000, "x");
+    before.push_back(reader());
+    EXPECT_LT(before.back(), sockets.size());
+  }
+  ASSERT_TRUE(net.stack.close(sockets[3]));
+  for (std::uint16_t from = 4000; from < 4100; ++from) {
+    net.in_udp(from, 7000, "x");
+    EXPECT_LT(reader(), 3u);
+  }
+}
+
+// At :: some may take IPv6 alone; IPv4 then finds the others.
+TEST(Udp, WildcardsOfDifferentFamiliesShareAPort) {
+  Net net(false);
+  std::vector<DatagramId> v6_only;
+  for (int i = 0; i < 3; ++i) {
+    const auto socket = net.stack.open({.local = {IpAddress::any_v6(), 7000}, .ipv6_only = true, .reuse_port = true});
+    ASSERT_TRUE(socket);
+    v6_only.push_back(*socket);
+  }
+  const auto both = net.stack.open({.local = {IpAddress::any_v6(), 7000}, .reuse_port = true});
+  ASSERT_TRUE(both);
+  for (std::uint16_t from = 4000; from < 4020; ++from) {
+    net.in_udp(from, 7000, "by IPv4");
+    net.expect(*both, "by IPv4", from);
+  }
+  for (const DatagramId socket : v6_only) net.expect_nothing(socket);
+}
+
 TEST(Udp, WildcardOfBothFamilies) {
   Net net(false);
   const auto both = net.stack.open({.local = {IpAddress::any_v6(), 7000}});
@@ -303,7 +382,11 @@ DATAGRAM_TEST(Udp, EphemeralPortsComeFromTheRange) {
   std::set<std::uint16_t> ports;
   for (int i = 0; i < 4; ++i) ports.insert(net.stack.info(net.open(0))->local.port);
   EXPECT_EQ(ports, (std::set<std::uint16_t>{5000, 5001, 5002, 5003}));
-  EXPECT_EQ(net.stack.open({}).error(), Error::AddressNotAvailable);
+  EXPECT_EQ(net.stack.open({}).error(), Error::AddressInUse);
+  net.set("net.ipv4.ip_local_port_range", "5000 5009");
+  net.set("net.ipv4.ip_local_reserved_ports", "5004-5008");
+  EXPECT_EQ(net.stack.info(net.open(0))->local.port, 5009);
+  EXPECT_EQ(net.stack.open({}).error(), Error::AddressInUse);
 }
 
 DATAGRAM_TEST(Udp, SharedPortSpreadsSenders) {
