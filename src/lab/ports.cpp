@@ -13,16 +13,20 @@ void four_tuple(Lab& lab) {
   lab.server.listen({.local = {{}, 80}});
   lab.server.listen({.local = {{}, 81}});
   const Endpoint local{lab.client.address(), 4000};
+  const SocketOptions options{.reuse_addr = true};
   lab.say("one client port, 4000, connects to port 80, to port 81, and to another address of the server");
+  lab.say("(the port was asked for, not chosen: its sockets need SO_REUSEADDR to have it one beside the other)");
   const Endpoint destinations[] = {
       {lab.server.address(), 80}, {lab.server.address(), 81}, {lab.server.second_address(), 80}};
   std::vector<Socket> sockets;
-  for (const Endpoint& remote : destinations) sockets.push_back(lab.client.connect({.remote = remote, .local = local}));
+  for (const Endpoint& remote : destinations)
+    sockets.push_back(lab.client.connect({.remote = remote, .local = local, .options = options}));
   lab.run(200ms);
   for (const Socket& socket : sockets)
     lab.expect(socket.established(), fmt::format("{} is connected", socket.tuple().to_string()));
   lab.expect_error("a second connection between the same two endpoints",
-                   lab.client.try_connect({.remote = destinations[0], .local = local}), Error::AddressInUse);
+                   lab.client.try_connect({.remote = destinations[0], .local = local, .options = options}),
+                   Error::AddressNotAvailable);
   lab.say("each has a stream of its own");
   sockets[1].write("for 81");
   lab.run(200ms);
@@ -72,7 +76,118 @@ void bind_conflicts(Lab& lab) {
   lab.expect_error("the same address and port", lab.server.try_listen({.local = specific}), std::nullopt);
 }
 
+void bound_not_listening(Lab& lab) {
+  const Endpoint local{lab.server.address(), kPort};
+  const auto binding = lab.server.stack().bind({.local = local});
+  if (!binding) throw Stopped("the server cannot bind");
+  lab.say("the server has bound port {}, and does not listen yet; the client connects", kPort);
+  const Socket early = lab.client.connect();
+  lab.run(kRoundTrip);
+  lab.expect_error("the client is told", early.error(), Error::ConnectionRefused);
+  lab.expect_equal("RSTs from the server", lab.number_of(lab.server, rst), 1);
+  lab.expect_error("another socket of the server that wants the port", lab.server.try_listen({.local = local}),
+                   Error::AddressInUse);
+  const auto listener = lab.server.stack().listen({.binding = *binding});
+  lab.expect(listener.has_value(), "the one that has it listens now");
+  const Socket late = lab.client.connect();
+  lab.run(kRoundTrip);
+  lab.expect(late.established(), "the client's next connection is established");
+}
+
+// A server that was stopped, and is started again at once.
+void restart_of_a_server(Lab& lab) {
+  const bool reuses = lab.parameter("SO_REUSEADDR") == "1";
+  const bool alive = lab.parameter("left") == "connection";
+  const ListenOptions options{.options = {.reuse_addr = reuses}};
+  const Listener first = lab.server.listen(options);
+  Socket client = lab.client.connect();
+  lab.run(4 * kDelay);
+  Socket server = lab.server.accept(first);
+  if (!alive) {
+    lab.say("the server ends its one connection first, and so has it in TIME_WAIT");
+    server.close();
+    lab.run(kRoundTrip);
+    client.close();
+    lab.run(kRoundTrip);
+    lab.expect_equal("TIME_WAIT entries at the server", lab.server.population().time_waits, 1);
+  } else {
+    lab.say("one connection is alive, held by another process, as that of a server which forks");
+  }
+  lab.server.close(first);
+  lab.say("the listener is gone; a new one is started {} SO_REUSEADDR", reuses ? "with" : "without");
+  lab.expect_error("listening again", lab.server.try_listen(options),
+                   reuses ? std::nullopt : std::optional(Error::AddressInUse));
+  if (reuses) {
+    lab.expect_error("and once more beside the new one", lab.server.try_listen(options), Error::AddressInUse);
+    const Socket next = lab.client.connect();
+    lab.run(kRoundTrip);
+    lab.expect(next.established(), "clients are served");
+    return;
+  }
+  if (alive) {
+    server.abort();
+    lab.expect_error("when the connection has ended", lab.server.try_listen(options), std::nullopt);
+  } else {
+    lab.run(60s);
+    lab.expect_error("when the minute is over", lab.server.try_listen(options), std::nullopt);
+  }
+}
+
+void shared_port(Lab& lab) {
+  constexpr std::size_t kListeners = 4, kClients = 40;
+  lab.server.set("tcp_migrate_req", 0);
+  const bool migrates = lab.server.on("tcp_migrate_req");
+  const ListenOptions options{.options = {.reuse_port = true}};
+  std::vector<Listener> listeners;
+  for (std::size_t i = 0; i < kListeners; ++i) listeners.push_back(lab.server.listen(options));
+  lab.say("{} listeners share port {}, as the workers of a server do; {} clients connect", kListeners, kPort, kClients);
+  lab.expect_error("one without SO_REUSEPORT", lab.server.try_listen(), Error::AddressInUse);
+  std::vector<Socket> clients;
+  for (std::size_t i = 0; i < kClients; ++i) clients.push_back(lab.client.connect());
+  lab.run(4 * kDelay);
+  const auto recv_queue_of_last = [&] {
+    std::size_t waiting = 0;
+    while (lab.server.try_accept(listeners.back())) ++waiting;
+    return waiting;
+  };
+  std::vector<std::size_t> shares;
+  for (std::size_t i = 0; i + 1 < kListeners; ++i) {
+    std::size_t& share = shares.emplace_back(0);
+    if (i == 0) continue;
+    while (lab.server.try_accept(listeners[i])) ++share;
+    lab.expect(share > 0 && share < kClients / 2, fmt::format("listener {} has its share: {}", i + 1, share));
+  }
+  lab.say("the first listener is closed before it accepts what it has");
+  lab.server.close(listeners[0]);
+  lab.run(kRoundTrip);
+  const auto reset = std::ranges::count_if(clients, [](const Socket& client) { return client.error().has_value(); });
+  if (migrates) {
+    lab.expect_equal("connections that were reset", static_cast<std::uint64_t>(reset), 0);
+    lab.expect(lab.server.count(Counter::TcpExt_TCPMigrateReqSuccess) > 0, "they went to the other listeners");
+  } else {
+    lab.expect(reset > 0 && reset < static_cast<std::ptrdiff_t>(kClients / 2),
+               fmt::format("{} connections, its own, were reset", reset));
+  }
+  lab.expect(recv_queue_of_last() > 0, "the others have theirs still");
+  const Socket next = lab.client.connect();
+  lab.run(kRoundTrip);
+  lab.expect(next.established(), "and whoever comes now is served");
+}
+
 // ---- G3 ------------------------------------------------------------------------------------------------------------
+
+void reserved_ports(Lab& lab) {
+  lab.client.set("ip_local_port_range", "40000 40007");
+  lab.client.set("ip_local_reserved_ports", "40000-40004,40006");
+  lab.server.listen();
+  lab.say("the client may choose from {}, but for {}", lab.client.setting("ip_local_port_range"),
+          lab.client.setting("ip_local_reserved_ports"));
+  std::set<std::uint16_t> ports{lab.client.connect().port(), lab.client.connect().port()};
+  lab.expect(ports == std::set<std::uint16_t>{40005, 40007}, "it gets 40005 and 40007");
+  lab.expect_error("the third connection", lab.client.try_connect(), Error::AddressNotAvailable);
+  lab.expect_error("one that asks for 40006", lab.client.try_connect({.local = Endpoint{lab.client.address(), 40006}}),
+                   std::nullopt);
+}
 
 void ephemeral_ports(Lab& lab) {
   lab.client.set("ip_local_port_range", "40000 40003");
@@ -177,6 +292,39 @@ std::vector<Scenario> port_scenarios() {
            "includes the specific ones, so they exclude each other on one port. EADDRINUSE at a program's start is "
            "mostly another instance of it.",
        .play = bind_conflicts},
+      {.name = "bound-not-listening",
+       .ids = {"G2", "B7"},
+       .summary = "a port that a program has bound, but does not listen on, refuses connections",
+       .lesson =
+           "bind() takes a port away from others, listen() opens it to clients. Between the two a SYN is answered by "
+           "RST, exactly as if nobody had the port, and the client sees ECONNREFUSED: the server is not up yet.",
+       .play = bound_not_listening},
+      {.name = "server-restart",
+       .ids = {"G2", "E6"},
+       .summary = "why a server that was just stopped cannot have its port, and what SO_REUSEADDR is for",
+       .lesson =
+           "A port is held by the listener, and by its connections too, and by what is left of them for a minute in "
+           "TIME_WAIT. SO_REUSEADDR says that this does not matter, if those had it also. Beside a listener that is "
+           "alive it lets nobody listen: that would steal its clients.",
+       .knobs = {{"SO_REUSEADDR", {"0", "1"}, "the option of both listeners"},
+                 {"left", {"time-wait", "connection"}, "what is left of the first server"}},
+       .play = restart_of_a_server},
+      {.name = "shared-port",
+       .ids = {"G2"},
+       .summary = "SO_REUSEPORT: several listeners share a port, and clients are spread over them",
+       .lesson =
+           "Each listener has an accept queue of its own, so that processes or threads need not fight for one. Who "
+           "serves a client follows from a hash of its four-tuple. When a listener closes, what it had not accepted "
+           "is reset, unless tcp_migrate_req has it passed on to the others.",
+       .knobs = {{"server.tcp_migrate_req", {"0", "1"}, ""}},
+       .play = shared_port},
+      {.name = "reserved-ports",
+       .ids = {"G3"},
+       .summary = "ip_local_reserved_ports: some are not to be had by chance",
+       .lesson = "A server whose port lies in ip_local_port_range may find it taken, by an outgoing connection that "
+                 "got it by "
+                 "chance. What is reserved is given only to who asks for it.",
+       .play = reserved_ports},
       {.name = "ephemeral-ports",
        .ids = {"G3"},
        .summary = "outgoing connections to one destination end when ip_local_port_range is used up",

@@ -31,17 +31,37 @@ class Agent:
     def _set(self, made, name, value):
         if name == "SO_LINGER":
             made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, value))
+        elif name == "IPV6_V6ONLY":
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, value)
         elif name in SOCKET_OPTIONS:
             made.setsockopt(socket.SOL_SOCKET, SOCKET_OPTIONS[name], value)
         else:
             made.setsockopt(socket.IPPROTO_TCP, TCP_OPTIONS[name], value)
 
-    def _make(self, address, options):
-        made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    def _make(self, address, options, kind=socket.SOCK_STREAM):
+        made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
         made.setblocking(False)
         for name, value in options.items():
             self._set(made, name, value)
         return made
+
+    def bind(self, name, address, port, options, protocol):
+        made = self._make(address, options, socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM)
+        try:
+            made.bind((address, port))
+        except OSError:
+            made.close()
+            raise
+        self.sockets[name] = made
+
+    def listen_on(self, name, backlog):
+        self.sockets[name].listen(backlog)
+
+    def connect_from(self, name, address, port):
+        try:
+            self.sockets[name].connect((address, port))
+        except BlockingIOError:
+            pass
 
     def listen(self, name, address, port, backlog, options):
         made = self._make(address, options)

@@ -251,6 +251,24 @@ class Tester:
         return self.outcome("listen", name=name, address=address or self.any, port=port, backlog=backlog,
                             options=options)
 
+    def bind(self, name, address, port, protocol="tcp", **options):
+        return self._at_once("bind", name=name, address=address, port=port, options=options, protocol=protocol)
+
+    def listen_on(self, name, backlog=10):
+        """On a socket that is bound."""
+        return self._at_once("listen_on", name=name, backlog=backlog)
+
+    def connect_from(self, name, peer):
+        """From a socket that is bound."""
+        return self._at_once("connect_from", name=name, address=peer.address, port=peer.port)
+
+    def _at_once(self, what, /, **arguments):
+        """The outcome of a call that no packet has a part in."""
+        try:
+            return self.call(what, **arguments)
+        except Errno as error:
+            return str(error)
+
     def connect(self, name, peer, local_port=0, **options):
         return self.outcome("connect", name=name, address=peer.address, port=peer.port, local_port=local_port,
                             options=options)

@@ -111,17 +111,68 @@ class Agent {
  private:
   json run(const std::string& name, const json& call) {
     using Method = json (Agent::*)(const json&);
-    static const std::map<std::string, Method, std::less<>> kMethods{
-        {"listen", &Agent::listen},     {"connect", &Agent::connect},  {"accept", &Agent::accept},
-        {"send", &Agent::send},         {"recv", &Agent::recv},        {"shutdown", &Agent::shutdown},
-        {"close", &Agent::close},       {"set", &Agent::set},          {"state", &Agent::state},
-        {"sysctl", &Agent::set_sysctl}, {"counters", &Agent::counters}};
+    static const std::map<std::string, Method, std::less<>> kMethods{{"bind", &Agent::bind},
+                                                                     {"listen_on", &Agent::listen_on},
+                                                                     {"connect_from", &Agent::connect_from},
+                                                                     {"listen", &Agent::listen},
+                                                                     {"connect", &Agent::connect},
+                                                                     {"accept", &Agent::accept},
+                                                                     {"send", &Agent::send},
+                                                                     {"recv", &Agent::recv},
+                                                                     {"shutdown", &Agent::shutdown},
+                                                                     {"close", &Agent::close},
+                                                                     {"set", &Agent::set},
+                                                                     {"state", &Agent::state},
+                                                                     {"sysctl", &Agent::set_sysctl},
+                                                                     {"counters", &Agent::counters}};
     return (this->*kMethods.at(name))(call);
+  }
+
+  static ff::Endpoint local(const json& call) {
+    return {*ff::IpAddress::parse(call.at("address").get<std::string>()), call.at("port")};
+  }
+  static bool v6_only(const json& call) { return call.at("options").value("IPV6_V6ONLY", 0) != 0; }
+
+  json bind(const json& call) {
+    const ff::SocketOptions options = with({}, call.at("options"));
+    if (call.at("protocol") == "udp") {
+      datagrams_[call.at("name")] = value_or_refused(stack_.open({.local = local(call),
+                                                                  .ipv6_only = v6_only(call),
+                                                                  .reuse_addr = options.reuse_addr,
+                                                                  .reuse_port = options.reuse_port}));
+    } else {
+      const auto bound = stack_.bind({.local = local(call), .ipv6_only = v6_only(call), .options = options});
+      bindings_[call.at("name")] = {value_or_refused(bound), options};
+    }
+    return nullptr;
+  }
+
+  json listen_on(const json& call) {
+    const auto& [binding, socket_options] = bindings_.at(call.at("name"));
+    ff::ListenOptions options;
+    options.binding = binding;
+    options.backlog = call.at("backlog");
+    options.options = socket_options;
+    listeners_[call.at("name")] = value_or_refused(stack_.listen(options));
+    bindings_.erase(call.at("name").get<std::string>());
+    return nullptr;
+  }
+
+  json connect_from(const json& call) {
+    const auto& [binding, socket_options] = bindings_.at(call.at("name"));
+    ff::ConnectOptions options;
+    options.remote = local(call);
+    options.binding = binding;
+    options.options = socket_options;
+    connections_[call.at("name")] = value_or_refused(stack_.connect(loop_.now(), options));
+    bindings_.erase(call.at("name").get<std::string>());
+    return nullptr;
   }
 
   json listen(const json& call) {
     ff::ListenOptions options;
-    options.local = {*ff::IpAddress::parse(call.at("address").get<std::string>()), call.at("port")};
+    options.local = local(call);
+    options.ipv6_only = v6_only(call);
     options.backlog = call.at("backlog");
     json others = call.at("options");
     if (others.contains("TCP_FASTOPEN")) {
@@ -173,6 +224,12 @@ class Agent {
     if (const auto listener = listeners_.find(name); listener != listeners_.end()) {
       value_or_refused(stack_.close(loop_.now(), listener->second));
       listeners_.erase(listener);
+    } else if (const auto bound = bindings_.find(name); bound != bindings_.end()) {
+      value_or_refused(stack_.close(bound->second.first));
+      bindings_.erase(bound);
+    } else if (const auto datagrams = datagrams_.find(name); datagrams != datagrams_.end()) {
+      value_or_refused(stack_.close(datagrams->second));
+      datagrams_.erase(datagrams);
     } else {
       value_or_refused(stack_.close(loop_.now(), connection(call)));
       connections_.erase(name);
@@ -189,6 +246,12 @@ class Agent {
     for (const auto& [name, value] : wanted.items()) {
       if (const auto number = kNumbers.find(name); number != kNumbers.end()) {
         options.*number->second = value;
+      } else if (name == "IPV6_V6ONLY") {
+        continue;  // a matter of bind()
+      } else if (name == "SO_REUSEADDR") {
+        options.reuse_addr = value != 0;
+      } else if (name == "SO_REUSEPORT") {
+        options.reuse_port = value != 0;
       } else if (name == "SO_KEEPALIVE") {
         options.keepalive = value != 0;
       } else if (name == "SO_LINGER") {
@@ -235,6 +298,8 @@ class Agent {
   ff::Loop& loop_;
   std::map<std::string, ff::ListenerId> listeners_;
   std::map<std::string, ff::ConnectionId> connections_;
+  std::map<std::string, std::pair<ff::BindingId, ff::SocketOptions>> bindings_;
+  std::map<std::string, ff::DatagramId> datagrams_;
 };
 
 // ---- the program ---------------------------------------------------------------------------------------------------
