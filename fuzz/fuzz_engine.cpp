@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "device/segmenter.hpp"
@@ -38,6 +39,7 @@ struct Host {
   Stack stack;
   std::vector<ListenerId> listeners;
   std::vector<ConnectionId> connections;
+  std::optional<BindingId> binding{};
 
   Host(std::uint64_t seed, const Settings& settings, const IpAddress& v4, const IpAddress& v6)
       : stack(StackConfig{Seed::from_number(seed), settings, 64, std::nullopt}) {
@@ -70,6 +72,9 @@ class EngineFuzz {
     s.tcp_sack = data_.ConsumeBool();
     s.tcp_window_scaling = data_.ConsumeBool();
     s.tcp_abort_on_overflow = data_.ConsumeBool();
+    s.tcp_migrate_req = data_.ConsumeBool();
+    s.tcp_tw_reuse = data_.ConsumeIntegralInRange<std::uint32_t>(0, 2);
+    if (data_.ConsumeBool()) s.ip_local_port_range = {1000, 1003};
     s.somaxconn = data_.ConsumeIntegralInRange<std::uint32_t>(0, 8);
     s.tcp_max_tw_buckets = data_.ConsumeIntegralInRange<std::uint32_t>(0, 8);
     s.tcp_rmem.initial = data_.PickValueInArray<std::uint32_t>({4096, 16384, 131072});
@@ -78,7 +83,7 @@ class EngineFuzz {
 
   void operate() {
     Host& host = data_.ConsumeBool() ? ours_ : peer_;
-    switch (data_.ConsumeIntegralInRange<int>(0, 13)) {
+    switch (data_.ConsumeIntegralInRange<int>(0, 14)) {
       case 0:
         return listen(host);
       case 1:
@@ -98,13 +103,39 @@ class EngineFuzz {
         return forge();
       case 9:
         return raw();
+      case 10:
+        return bind(host);
       default:
         return carry();
     }
   }
 
+  SocketOptions reuse() {
+    SocketOptions options;
+    options.reuse_addr = data_.ConsumeBool();
+    options.reuse_port = data_.ConsumeBool();
+    return options;
+  }
+
+  void bind(Host& host) {
+    BindOptions options;
+    options.local = {data_.ConsumeBool() ? IpAddress::any_v6() : IpAddress::any_v4(),
+                     data_.PickValueInArray<std::uint16_t>({80, 1000, 0})};
+    options.ipv6_only = data_.ConsumeBool();
+    options.options = reuse();
+    if (host.binding) (void)host.stack.close(*host.binding);
+    host.binding.reset();
+    if (const auto id = host.stack.bind(options)) host.binding = *id;
+  }
+  // Stale ones are tried, too.
+  std::optional<BindingId> binding(const Host& host) {
+    return host.binding && data_.ConsumeBool() ? host.binding : std::nullopt;
+  }
+
   void listen(Host& host) {
     ListenOptions options;
+    options.options = reuse();
+    options.binding = binding(host);
     options.local = {data_.ConsumeBool() ? IpAddress::any_v6() : (&host == &ours_ ? kOurs4 : kPeer4),
                      data_.PickValueInArray<std::uint16_t>({80, 81})};
     options.backlog = data_.ConsumeIntegralInRange<std::uint32_t>(0, 4);
@@ -114,6 +145,8 @@ class EngineFuzz {
 
   void connect(Host& host) {
     ConnectOptions options;
+    options.options = reuse();
+    options.binding = binding(host);
     const IpAddress& other4 = &host == &ours_ ? kPeer4 : kOurs4;
     const IpAddress& other6 = &host == &ours_ ? kPeer6 : kOurs6;
     const bool v4 = data_.ConsumeBool();
@@ -166,8 +199,9 @@ class EngineFuzz {
   void finish(Host& host) {
     const int how = data_.ConsumeIntegralInRange<int>(0, 5);
     if (how == 0 && !host.listeners.empty()) {
-      (void)host.stack.close(now_, host.listeners.back());
-      host.listeners.pop_back();
+      const std::size_t gone = data_.ConsumeIntegralInRange<std::size_t>(0, host.listeners.size() - 1);
+      (void)host.stack.close(now_, host.listeners[gone]);
+      host.listeners.erase(host.listeners.begin() + static_cast<std::ptrdiff_t>(gone));
       return;
     }
     if (host.connections.empty()) return;

@@ -5,6 +5,9 @@
 //   datagram_peer ADDRESS PREFIX_LENGTH DEVICE ask HOST PORT COUNT SIZE
 //     Sends COUNT datagrams of SIZE bytes one after the other, and expects each back as it was. Prints "COUNT echoed",
 //     or the error that the network reported.
+//   datagram_peer ADDRESS PREFIX_LENGTH DEVICE hold PORT HOST CONTROL
+//     Has four sockets that nobody reads, one at each of the ports from PORT on: at ADDRESS, at every address, at every
+//     IPv6 address alone, and one connected to port 9 of HOST. CONTROL: where its control socket is to be.
 //
 // DEVICE: "tun:NAME" or "tap:NAME", which exists and is up.
 #include <fmt/format.h>
@@ -17,6 +20,8 @@
 
 #include "device/tun.hpp"
 #include "firstflight/stack.hpp"
+#include "runtime/control_service.hpp"
+#include "runtime/control_socket.hpp"
 #include "runtime/loop.hpp"
 
 namespace ff {
@@ -86,6 +91,22 @@ struct Program {
     return echoed == count ? EXIT_SUCCESS : EXIT_FAILURE;
   }
 
+  void hold(std::uint16_t port, const IpAddress& host, const std::string& control) {
+    const DatagramOptions wanted[] = {
+        {.local = {own, port}},
+        {.local = {IpAddress::any_v6(), static_cast<std::uint16_t>(port + 1)}},
+        {.local = {IpAddress::any_v6(), static_cast<std::uint16_t>(port + 2)}, .ipv6_only = true},
+        {.local = {own, static_cast<std::uint16_t>(port + 3)}}};
+    for (const DatagramOptions& options : wanted) socket = stack.open(options).value();
+    stack.connect(socket, {host, 9}).value();
+    control::Service service(stack, {.program = "datagram_peer", .instance = "test", .pid = 1});
+    const control::ControlSocket answers(
+        loop, control, [&](Instant now, std::string_view line) { return service.respond(now, line); });
+    fmt::print("ready\n");
+    std::fflush(stdout);
+    loop.run();
+  }
+
   IpAddress own;
   std::unique_ptr<TunDevice> device;
   Stack stack;
@@ -99,6 +120,10 @@ int run(int count, char** words) {
   Program program(words[1], std::atoi(words[2]), words[3]);
   if (std::string(words[4]) == "echo") {
     program.echo(static_cast<std::uint16_t>(std::atoi(words[5])));
+    return EXIT_SUCCESS;
+  }
+  if (std::string(words[4]) == "hold" && count == 8) {
+    program.hold(static_cast<std::uint16_t>(std::atoi(words[5])), IpAddress::parse(words[6]).value(), words[7]);
     return EXIT_SUCCESS;
   }
   if (count != 9) throw std::runtime_error("ask HOST PORT COUNT SIZE");

@@ -243,3 +243,74 @@ def test_capture_of_frames(lab):
                           capture_output=True, text=True, check=True).stdout
     protocols = [line.split("\t")[0] for line in said.splitlines()]
     assert "ARP" in protocols and "ICMP" in protocols and "Malformed" not in said, said
+
+
+# ---- ff ss -u ------------------------------------------------------------------------------------------------------
+
+
+class Held:
+    """A program with four UDP sockets that nobody reads, and ff ss to look at them."""
+
+    def __init__(self, lab, family):
+        self.link = Link(lab, "tun")
+        self.control = str(lab.directory("control") / "stack.sock")
+        self.own, self.peer = FIRSTFLIGHT[family], KERNEL[family]
+        held = self.link.peer(family, "hold", 7000, self.peer, self.control)
+        held.wait_for_output("ready")
+
+    def send(self, port, text):
+        code = "import socket, sys; s = socket.socket(socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET, " \
+               "socket.SOCK_DGRAM); s.sendto(sys.argv[3].encode(), (sys.argv[1], int(sys.argv[2])))"
+        self.link.space.run("python3", "-c", code, self.own, port, text)
+
+    def ss(self, *words, status=0):
+        done = subprocess.run([find_ff(), "ss", "--control", self.control, *words], capture_output=True, text=True,
+                              timeout=30, check=False)
+        assert done.returncode == status, done
+        return done.stdout if status == 0 else done.stderr
+
+
+def end(address, port):
+    return "[%s]:%s" % (address, port) if ":" in address else "%s:%s" % (address, port)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_ss_lists_datagram_sockets(lab, family):
+    held = Held(lab, family)
+    own, anybody = held.own, end("0.0.0.0" if family == 4 else "::", "*")
+    bound = [["UNCONN", "0", "0", end(own, 7000), anybody], ["UNCONN", "0", "0", "*:7001", "*:*"],
+             ["UNCONN", "0", "0", "[::]:7002", "[::]:*"]]
+    connected = ["ESTAB", "0", "0", end(own, 7003), end(held.peer, 9)]
+    lines = lambda *words: [line.split() for line in held.ss("-Hn", *words).splitlines()]
+    assert lines("-ua") == [*bound, connected]
+    assert lines("-ul") == bound
+    assert lines("-u") == [connected[1:]], "one state alone is not named"
+    assert lines("-tu", "-a") == [["udp", *line] for line in [*bound, connected]]
+    assert lines("-ta") == []
+    # As the kernel's ss has it, of sockets like these.
+    theirs = held.link.space.run("ss", "-uan").stdout.splitlines()[0].split()
+    assert held.ss("-uan").splitlines()[0].split() == " ".join(theirs).replace("PortProcess", "Port Process").split()
+
+
+def test_ss_tells_what_waits_in_datagram_sockets(lab):
+    held = Held(lab, 4)
+    held.send(7000, "x" * 1000)
+    held.send(7000, "y" * 1000)
+    socket_at = lambda port: json.loads(held.ss("-ua", "--json", "sport = :%d" % port))
+    wait_until(lambda: socket_at(7000)[0]["recv_queue"] > 2000, "two datagrams in the queue", 5)
+    [waiting] = socket_at(7000)
+    assert waiting["protocol"] == "udp" and waiting["state"] == "UNCONN"
+    assert waiting["local"] == end(held.own, 7000)
+    assert waiting["memory"]["rmem_alloc"] == waiting["recv_queue"] and waiting["memory"]["rcvbuf"] == 212992
+    assert "skmem:(r%d,rb212992" % waiting["recv_queue"] in held.ss("-uamH", "sport = :7000")
+    assert socket_at(7001)[0]["recv_queue"] == 0
+    assert [s["remote"] for s in json.loads(held.ss("-u", "--json"))] == [end(held.peer, 9)]
+    assert held.ss("-uaH", "-n", "dst", held.peer, "and", "dport = :9").split()[3] == end(held.own, 7003)
+    assert held.ss("-uaH", "dport = :10") == ""
+    assert "sport" in held.ss("-u", "sport", status=2)
+
+
+def test_ss_names_the_services_of_udp(lab):
+    held = Held(lab, 4)
+    assert held.ss("-uH").split()[-1] == end(held.peer, "discard")
+    assert held.ss("-uHn").split()[-1] == end(held.peer, 9)
