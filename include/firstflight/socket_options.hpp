@@ -13,7 +13,7 @@ struct SocketOptions {
   // ---- SOL_SOCKET ----
   bool reuse_addr = false;  // SO_REUSEADDR: bind() beside sockets that have it too and do not listen
   bool reuse_port = false;  // SO_REUSEPORT: sockets that all have it share a port; SYNs are spread
-  bool keepalive = false;  // SO_KEEPALIVE
+  bool keepalive = false;   // SO_KEEPALIVE
   // SO_LINGER, seconds: how long close() waits for the peer to acknowledge everything, see Stack::close(). 0: it
   // resets, and leaves no TIME_WAIT.
   std::optional<std::uint32_t> linger{};

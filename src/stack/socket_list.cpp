@@ -27,12 +27,17 @@ void set_timer(SocketInfo& socket, SocketTimer timer, Instant due, Instant now) 
   socket.timer_left = std::max(due - now, Duration::zero());
 }
 
+// As Linux has it, a socket at an IPv6 address of its own takes no IPv4.
+bool takes_v6_only(const IpAddress& local, bool ipv6_only) noexcept {
+  return ipv6_only || (local.is_v6() && !local.is_any());
+}
+
 SocketInfo describe(const Listener& listener) {
   SocketInfo socket;
   socket.state = TcpState::Listen;
   socket.tuple.local = listener.options.local;
   if (listener.options.local.address.is_v4()) socket.tuple.remote.address = IpAddress::any_v4();
-  socket.ipv6_only = listener.options.ipv6_only;
+  socket.ipv6_only = takes_v6_only(listener.options.local.address, listener.options.ipv6_only);
   socket.recv_queue = static_cast<std::uint32_t>(listener.accept_queue.size());
   socket.send_queue = listener.accept_limit;
   return socket;
@@ -79,7 +84,7 @@ SocketInfo describe(const udp::Socket& datagram) {
   socket.tuple.local = info.local;
   socket.tuple.remote =
       info.remote.value_or(Endpoint{info.local.address.is_v4() ? IpAddress::any_v4() : IpAddress::any_v6(), 0});
-  socket.ipv6_only = datagram.binding.ipv6_only;
+  socket.ipv6_only = takes_v6_only(datagram.binding.local.address, datagram.binding.ipv6_only);
   socket.recv_queue = info.receive_queue;
   socket.send_queue = info.send_queue;
   socket.memory = {.rmem_alloc = info.receive_queue,
