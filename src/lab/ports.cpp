@@ -139,10 +139,12 @@ void shared_port(Lab& lab) {
   const bool migrates = lab.server.on("tcp_migrate_req");
   const ListenOptions options{.options = {.reuse_port = true}};
   std::vector<Listener> listeners;
+  listeners.reserve(kListeners);
   for (std::size_t i = 0; i < kListeners; ++i) listeners.push_back(lab.server.listen(options));
   lab.say("{} listeners share port {}, as the workers of a server do; {} clients connect", kListeners, kPort, kClients);
   lab.expect_error("one without SO_REUSEPORT", lab.server.try_listen(), Error::AddressInUse);
   std::vector<Socket> clients;
+  clients.reserve(kClients);
   for (std::size_t i = 0; i < kClients; ++i) clients.push_back(lab.client.connect());
   lab.run(4 * kDelay);
   const auto recv_queue_of_last = [&] {

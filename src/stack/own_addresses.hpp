@@ -14,9 +14,11 @@ namespace ff {
 class OwnAddresses {
  public:
   std::uint32_t number_of(const IpAddress& address) {
+    // Most hosts have one address that they use.
+    if (last_ < size() && addresses_[last_] == address) return last_;
     const auto [found, added] = numbers_.try_emplace(address, size());
     if (added) addresses_.push_back(address);
-    return found->second;
+    return last_ = found->second;
   }
   // Nothing for an address that number_of() was never asked for.
   [[nodiscard]] std::optional<std::uint32_t> find(const IpAddress& address) const noexcept {
@@ -36,6 +38,7 @@ class OwnAddresses {
   };
   boost::unordered_flat_map<IpAddress, std::uint32_t, Hash> numbers_;
   std::vector<IpAddress> addresses_;
+  std::uint32_t last_ = 0;  // whose number was asked for last
 };
 
 }  // namespace ff

@@ -23,7 +23,7 @@ template <typename Matters>
 bool Ports::any(const Binding& binding, Matters&& matters) const {
   const IpAddress& address = binding.local.address;
   const std::uint16_t port = binding.local.port;
-  if (!ports_.contains(port)) return false;
+  if (!held_.contains(port)) return false;
   const auto held_at = [&](std::uint32_t place) {
     for (std::uint32_t kind = 0; kind < kKinds; ++kind)
       if (matters(kind) && counts_.contains(key(place, port, kind))) return true;
@@ -49,10 +49,16 @@ bool Ports::is_free(const Binding& binding) const {
   return !any(binding, [](std::uint32_t) { return true; });
 }
 
+Ports::Holders& Ports::holders_of(std::uint16_t port) {
+  std::unique_ptr<Page>& page = pages_[port / kPageSize];
+  if (page == nullptr) page = std::make_unique<Page>();
+  return (*page)[port % kPageSize];
+}
+
 void Ports::hold(const Binding& binding, PortUse use) {
   const std::uint16_t port = binding.local.port;
   ++counts_[key(place_of(binding), port, kind_of(use))];
-  Holders& holders = ports_[port];
+  Holders& holders = holders_of(port);
   if (holders.all++ == 0) held_.add(port);
   if (!use.chosen && holders.bound++ == 0) bound_.add(port);
   ++size_;
@@ -61,14 +67,11 @@ void Ports::hold(const Binding& binding, PortUse use) {
 void Ports::release(const Binding& binding, PortUse use) noexcept {
   const std::uint16_t port = binding.local.port;
   const auto count = counts_.find(key(place_of(binding), port, kind_of(use)));
-  const auto holders = ports_.find(port);
-  assert(count != counts_.end() && holders != ports_.end());
+  assert(count != counts_.end());
   if (--count->second == 0) counts_.erase(count);
-  if (!use.chosen && --holders->second.bound == 0) bound_.remove(port);
-  if (--holders->second.all == 0) {
-    ports_.erase(holders);
-    held_.remove(port);
-  }
+  Holders& holders = holders_of(port);
+  if (!use.chosen && --holders.bound == 0) bound_.remove(port);
+  if (--holders.all == 0) held_.remove(port);
   --size_;
 }
 

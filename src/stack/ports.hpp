@@ -4,8 +4,10 @@
 // which may be millions, only the number is kept. Requests in SYN queues hold nothing: their listener does.
 #pragma once
 
+#include <array>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
+#include <memory>
 
 #include "base/port_set.hpp"
 #include "firstflight/address.hpp"
@@ -64,12 +66,17 @@ class Ports {
   template <typename Matters>
   bool any(const Binding& binding, Matters&& matters) const;
 
+  // Of one port; kept in pages, as most stacks use few of the ports there are.
   struct Holders {
     std::uint32_t all = 0, bound = 0;
   };
+  static constexpr std::uint32_t kPageSize = 256;
+  using Page = std::array<Holders, kPageSize>;
+  Holders& holders_of(std::uint16_t port);
+
   OwnAddresses addresses_;
   boost::unordered_flat_map<std::uint64_t, std::uint32_t> counts_;  // of holders, by key()
-  boost::unordered_flat_map<std::uint16_t, Holders> ports_;
+  std::array<std::unique_ptr<Page>, PortSet::kPorts / kPageSize> pages_;
   PortSet held_, bound_;
   std::size_t size_ = 0;
 };
