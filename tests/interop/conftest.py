@@ -14,6 +14,7 @@ import subprocess
 import pytest
 
 import harness
+import side_by_side
 
 NEEDED_PROGRAMS = ["ip", "nginx", "curl", "wrk", "tshark", "ping"]
 
@@ -73,3 +74,9 @@ def lab(tmp_path):
 @pytest.fixture(params=[4, 6], ids=["ipv4", "ipv6"])
 def family(request):
     return request.param
+
+
+@pytest.fixture
+def both(lab):
+    """Runs a scenario against both systems. Behind it: the differences that are meant, see KnownDifference."""
+    return lambda scenario, *known: side_by_side.compare(lab, scenario, known)
