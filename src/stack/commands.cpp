@@ -198,7 +198,9 @@ Result<ConnectionId> Stack::Impl::connect(Instant now, const ConnectOptions& opt
 
   tcp::ActiveOpen how;
   how.tuple = tuple;
-  how.path = path_of(interfaces_.interface_to(tuple.local.address, remote.address).value_or(route->interface));
+  how.path = path_of(tuple.local.address == route->source
+                         ? route->interface
+                         : interfaces_.interface_to(tuple.local.address, remote.address).value_or(route->interface));
   how.iss = initial_sequence_number(now, tuple);
   how.ts_offset = timestamp_offset(tuple);
   how.options = &options.options;
