@@ -143,7 +143,7 @@ bool Stack::Impl::gives_way(Instant now, std::uint32_t time_wait, bool by_bind) 
 }
 
 bool Stack::Impl::may_reuse_time_wait(const FourTuple& tuple) const noexcept {
-  const std::uint32_t allowed = env_.settings.tcp_tw_reuse;
+  const std::uint32_t allowed = env_.settings.tcp_timestamps ? env_.settings.tcp_tw_reuse : 0;
   const bool loopback = tuple.local.address.is_loopback() && tuple.remote.address.is_loopback();
   return allowed == 1 || (allowed == 2 && loopback);
 }

@@ -121,9 +121,10 @@ std::optional<std::uint16_t> PortChoice::for_connect(const FourTuple& destinatio
     if (holder == Holder::Nobody || (holder == Holder::TimeWait && may_reuse && gives_way(port))) return true;
     if (++refused == kPatience && crowd == nullptr) {
       crowd = &add_crowd(destination);
+      // Who has a bound port does not say when it leaves; such ports are left out anyway.
       for (std::uint32_t other = range.first; other <= range.last; ++other) {
         const auto its_port = static_cast<std::uint16_t>(other);
-        put(*crowd, its_port, holder_of(its_port));
+        if (!bound.contains(its_port)) put(*crowd, its_port, holder_of(its_port));
       }
       crowd->size_at_first = crowd->size;
     }
