@@ -24,6 +24,7 @@ inline std::string_view as_text(ByteSpan bytes) noexcept {
 
 namespace detail {
 struct SlabPoolCore;
+struct HeldCount;
 
 // The head of a block; who made it decides how it is released.
 struct Slab {
@@ -32,6 +33,8 @@ struct Slab {
   std::uint32_t references;
   void (*release)(Slab*) noexcept;
   void* owner;
+  HeldCount* held_by;   // whose memory it counts as, while
+  std::uint32_t holds;  // as many slices of it wait in queues
 };
 
 inline void retain(Slab* slab) noexcept {
@@ -75,6 +78,11 @@ class Slice {
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
   [[nodiscard]] ByteSpan span() const noexcept { return {data_, size_}; }
   [[nodiscard]] std::string_view text() const noexcept { return as_text(span()); }
+  // Bytes of memory that this slice, alone or with others, keeps from being freed.
+  [[nodiscard]] std::uint32_t pins() const noexcept { return slab_ == nullptr ? 0 : slab_->capacity; }
+  [[nodiscard]] bool shares_memory_with(const Slice& other) const noexcept {
+    return slab_ != nullptr && slab_ == other.slab_;
+  }
 
   // The part from `offset`, `length` bytes long; both are cut to what is there.
   [[nodiscard]] Slice sub(std::uint32_t offset, std::uint32_t length = UINT32_MAX) const& noexcept {
@@ -91,6 +99,7 @@ class Slice {
 
  private:
   friend class SlabRef;
+  friend class HeldSlice;
   Slice(detail::Slab* slab, const std::uint8_t* data, std::uint32_t size) noexcept
       : slab_(slab), data_(data), size_(size) {
     detail::retain(slab_);

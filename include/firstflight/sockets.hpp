@@ -25,7 +25,7 @@ std::string_view to_string(SocketTimer) noexcept;  // the word of `ss -o`: "on",
 
 // Bytes, after `ss -m`.
 struct SocketMemory {
-  std::uint32_t rmem_alloc = 0;   // held for the application: unread, or ahead of a gap
+  std::uint32_t rmem_alloc = 0;   // taken by what is unread or ahead of a gap, as far as nothing else can use it
   std::uint32_t rcvbuf = 0;       // their bound
   std::uint32_t wmem_alloc = 0;   // in flight
   std::uint32_t sndbuf = 0;       // bound of what may be written and not acknowledged

@@ -285,6 +285,12 @@ class Stack {
     std::size_t connections, requests, time_waits, listeners;
   };
   [[nodiscard]] Population population() const noexcept;
+  // What all connections hold together, as tcp_mem counts it: a slab of which any byte waits counts whole.
+  struct MemoryUse {
+    std::uint64_t bytes;
+    bool pressure;  // whoever holds more than its share must do with less
+  };
+  [[nodiscard]] MemoryUse memory() const noexcept;
   // The next at most `most` sockets that the cursor wants, and moves it on; fewer, or none, do not mean that it has
   // come to its end. Reading a few hundred at a time keeps the stack responsive whatever the number of sockets.
   [[nodiscard]] std::vector<SocketInfo> sockets(Instant now, SocketCursor& cursor, std::size_t most) const;

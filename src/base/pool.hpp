@@ -75,6 +75,7 @@ class Pool {
   [[nodiscard]] const T* at(std::uint32_t index) const noexcept {
     return slot(index).alive() ? slot(index).object() : nullptr;
   }
+  [[nodiscard]] T* at(std::uint32_t index) noexcept { return slot(index).alive() ? slot(index).object() : nullptr; }
 
   template <typename F>
   void for_each(F&& visit) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/held_memory.hpp"
 #include "base/ring.hpp"
 #include "firstflight/bytes.hpp"
 
@@ -15,10 +16,18 @@ class SliceQueue {
   [[nodiscard]] bool empty() const noexcept { return end_ == begin_; }
   [[nodiscard]] std::size_t pieces() const noexcept { return pieces_.size(); }
 
-  void push_back(Slice slice);
+  void push_back(Slice slice, HeldMemory& memory);
   // Copies `bytes` behind the rest: into the room left in the last slab that was filled this way, then into new ones of
   // `pool`. Many small writes so share a slab, and a small payload does not pin the large slab that it arrived in.
-  void push_copy(ByteSpan bytes, SlabPool& pool);
+  void push_copy(ByteSpan bytes, SlabPool& pool, HeldMemory& memory);
+  // True for a slice that fills but little of what it pins, of which a copy into slabs of `pool` would pin less.
+  [[nodiscard]] static bool sparse(const Slice& slice, const SlabPool& pool) noexcept {
+    return slice.pins() > pool.slab_bytes() && std::uint64_t{slice.size()} * 4 < slice.pins();
+  }
+  // Copies those; says how many there were.
+  std::uint32_t compact(SlabPool& pool, HeldMemory& memory);
+  // Bytes of memory that the pieces pin.
+  [[nodiscard]] std::uint64_t pinned() const noexcept;
 
   void drop_front(std::uint32_t count) noexcept;
   // The first slice, or at most `max` bytes of it, taken out.
@@ -32,7 +41,7 @@ class SliceQueue {
 
  private:
   struct Piece {
-    Slice slice;
+    HeldSlice slice;
     std::uint64_t begin = 0;  // where it starts in the stream
   };
   [[nodiscard]] std::size_t find(std::uint64_t position) const noexcept;

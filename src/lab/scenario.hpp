@@ -54,6 +54,8 @@ Outcome play(const Scenario& scenario, const Wishes& wishes = {});
 std::vector<Scenario> fast_open_scenarios();
 std::vector<Scenario> opening_scenarios();
 std::vector<Scenario> data_scenarios();
+std::vector<Scenario> resource_scenarios();
+std::vector<Scenario> recovery_scenarios();
 std::vector<Scenario> closing_scenarios();
 std::vector<Scenario> vanishing_peer_scenarios();
 std::vector<Scenario> port_scenarios();

@@ -1,9 +1,9 @@
 // The parts of a stack, put together. The public class Stack forwards to this one.
 //
 // packets.cpp: what comes in, down to the form that it is for. listening.cpp: listeners, SYNs and requests.
-// sockets.cpp: the life of connections and TIME_WAIT entries. commands.cpp: the application's calls. binding.cpp: who
-// gets which local port. datagrams.cpp: UDP and echo sockets. icmp.cpp: ICMP both ways. fragments.cpp: fragments that
-// come in. ethernet.cpp: frames. output.cpp: the way out. stack.cpp: Stack itself.
+// sockets.cpp: the life of connections and TIME_WAIT entries. memory.cpp: tcp_mem. commands.cpp: the application's
+// calls. binding.cpp: who gets which local port. datagrams.cpp: UDP and echo sockets. icmp.cpp: ICMP both ways.
+// fragments.cpp: fragments that come in. ethernet.cpp: frames. output.cpp: the way out. stack.cpp: Stack itself.
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -250,6 +250,12 @@ class Stack::Impl {
   void count_orphan(Socket& socket, Instant now);
   void destroy(Socket& socket) noexcept;
 
+  // ---- memory.cpp ----
+  void ease_memory(Instant now);
+  void compact_some(Instant now);
+  void queue_writer(Socket& socket);
+  void tell_a_writer(Instant now);
+
   // ---- numbers ----
   [[nodiscard]] tcp::Path path_of(InterfaceId interface) const noexcept;
   [[nodiscard]] Seq initial_sequence_number(Instant now, const FourTuple& tuple) const noexcept;
@@ -286,6 +292,10 @@ class Stack::Impl {
   // TCP_SAVE_SYN, by index of request and of connection.
   boost::unordered_flat_map<std::uint32_t, std::string> request_syns_, connection_syns_;
   std::uint32_t orphans_ = 0;
+  // tcp_mem: who found no memory to write, and how far the present pressure's look at all connections has come.
+  Ring<ConnectionId> writers_;
+  std::uint64_t compacted_in_ = 0;
+  std::uint32_t next_compacted_ = 0;
 };
 
 }  // namespace ff

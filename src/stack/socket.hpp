@@ -28,6 +28,7 @@ struct Socket {
   bool in_demux = false;
   bool owned = false;                // the application holds a handle
   bool waits_for_accept = false;     // in the listener's accept queue
+  bool writer_queued = false;        // waits for memory
   bool lingers = false;              // close() waits (SO_LINGER): one event is still to be told
   bool counts_as_orphan = false;     // against tcp_max_orphans
   bool counts_as_half_open = false;  // against its listener's Fast Open bound

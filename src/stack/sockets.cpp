@@ -9,6 +9,7 @@
 namespace ff {
 
 namespace {
+constexpr std::uint32_t kLittle = 4608;  // Linux's SOCK_MIN_SNDBUF
 bool is_v4(const TxPacket& packet) noexcept { return packet.header_bytes[0] >> 4 == 4; }
 }  // namespace
 
@@ -16,6 +17,7 @@ Socket& Stack::Impl::new_socket() {
   Socket& socket = forms_.connections.create();
   socket.timer.owner_kind = static_cast<std::uint8_t>(Form::Connection);
   socket.timer.owner_index = socket.index;
+  ++env_.memory.sockets;
   return socket;
 }
 
@@ -30,6 +32,10 @@ void Stack::Impl::enter_demux(Socket& socket, PortUse use) {
 
 void Stack::Impl::settle(Socket& socket, Instant now) {
   tcp::Connection& tcp = socket.tcp;
+  if (tcp.waits_for_memory()) [[unlikely]]
+    queue_writer(socket);
+  if (env_.memory.under_pressure() || !writers_.empty()) [[unlikely]]
+    ease_memory(now);
   if (socket.lingers && !tcp.lingering() && !socket.event_hook.is_linked()) count_orphan(socket, now);
   const TcpState state = tcp.state();
   if (socket.counts_as_half_open && state != TcpState::SynReceived) handshake_over(socket, now);
@@ -84,7 +90,9 @@ void Stack::Impl::release_port(const Socket& socket) noexcept {
 void Stack::Impl::count_orphan(Socket& socket, Instant now) {
   const TcpState state = socket.tcp.state();
   if (state == TcpState::Closed || state == TcpState::TimeWait) return;
-  if (orphans_ >= env_.settings.tcp_max_orphans) {
+  // As Linux's tcp_check_oom(): where memory is used up, one that holds more than a little is too many as well.
+  const bool too_much = env_.memory.exhausted(env_.settings.tcp_mem) && socket.tcp.send_queue() > kLittle;
+  if (orphans_ >= env_.settings.tcp_max_orphans || too_much) {
     tcp::Context c = context(now);
     return socket.tcp.abort_orphan(c);
   }
@@ -97,6 +105,7 @@ void Stack::Impl::destroy(Socket& socket) noexcept {
   if (!connection_syns_.empty()) connection_syns_.erase(socket.index);
   wheel_.cancel(socket.timer);
   if (socket.use.by_bind) ports_.release({socket.tcp.tuple().local}, socket.use);
+  --env_.memory.sockets;
   forms_.connections.destroy(socket.index);
 }
 

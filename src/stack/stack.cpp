@@ -211,6 +211,9 @@ FastOpenKeys Stack::fast_open_keys() const { return impl_->fast_open_keys(); }
 FastOpenCookie Stack::fast_open_cookie(const IpAddress& client, const IpAddress& server) const {
   return tcp::make_cookie(impl_->fast_open_keys().primary, client, server);
 }
+Stack::MemoryUse Stack::memory() const noexcept {
+  return {impl_->env_.memory.held.bytes(), impl_->env_.memory.under_pressure()};
+}
 Stack::Population Stack::population() const noexcept {
   return {impl_->forms_.connections.size(), impl_->forms_.requests.size(), impl_->time_waits_.size(),
           impl_->listeners_.size()};

@@ -196,10 +196,14 @@ void Connection::process_text(Context& c, Segment& segment) {
     return ack_at_once(c);
   }
 
+  if (!make_room(c, segment)) return;
   const ReceiveHalf::Received received =
-      rcv_.receive(segment.seq, segment.payload, segment.flags.fin(), c.env.small_slabs, c.receive_cache);
+      rcv_.receive(segment.seq, segment.payload, segment.flags.fin(), c.env.memory, c.receive_cache);
+  if (received.dropped || received.pruned) c.env.counters.add(Counter::TcpExt_PruneCalled);
+  if (received.pruned) c.env.counters.add(Counter::TcpExt_OfoPruned);
   if (received.dropped) {
     totals_.rcv_drops += segment.count;
+    c.env.counters.add(Counter::TcpExt_RcvPruned);
     c.env.counters.add(Counter::TcpExt_TCPOFODrop);
     c.env.counters.drop(DropReason::TcpOutOfOrderFull);
   }

@@ -1,5 +1,6 @@
 #include "tcp/connection.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -122,7 +123,7 @@ Observed Connection::observed() const noexcept {
 
 SocketMemory Connection::memory(const Environment& env) const noexcept {
   SocketMemory memory;
-  memory.rmem_alloc = rcv_.memory();
+  memory.rmem_alloc = static_cast<std::uint32_t>(std::min<std::uint64_t>(rcv_.pinned(), UINT32_MAX));
   memory.rcvbuf = rcv_.limit();
   memory.wmem_alloc = snd_.queued() - snd_.unsent();
   memory.sndbuf = send_limit(env);

@@ -102,6 +102,14 @@ class Connection {
   void set_options(Context& c, const SocketOptions& options);
   // TCP_QUICKACK: acknowledge at once from now on, or wait for company again, until the traffic decides otherwise.
   void set_quick_ack(Context& c, bool on) noexcept;
+  // Bytes written and not acknowledged.
+  [[nodiscard]] std::uint32_t send_queue() const noexcept { return snd_.queued(); }
+  // ---- memory (memory.cpp) ----
+  // A write() found no memory: the stack is to call retry_write() until it says true.
+  [[nodiscard]] bool waits_for_memory() const noexcept { return waits_for_memory_; }
+  bool retry_write(Context& c);
+  // Packs what waits to be read more densely.
+  void compact(Context& c);
   // Nobody holds it and there are too many such: it is reset.
   void abort_orphan(Context& c);
 
@@ -230,6 +238,12 @@ class Connection {
   [[nodiscard]] std::uint32_t max_payload() const noexcept;
   [[nodiscard]] wire::TcpOptions segment_options(const Context& c, bool with_sack) noexcept;
 
+  // memory.cpp
+  [[nodiscard]] std::uint64_t memory_share() const noexcept;
+  [[nodiscard]] bool memory_to_receive(Context& c) const noexcept;
+  [[nodiscard]] bool memory_to_write(Context& c) const noexcept;
+  bool make_room(Context& c, const Segment& segment);
+
   // mtu_probing.cpp
   enum class MtuProbe : std::uint8_t { None, Wait, Sent };
   void start_mtu_probing(Context& c);
@@ -325,6 +339,7 @@ class Connection {
   bool lingering_ : 1 = false;      // and waits
   bool read_shut_ : 1 = false;      // SHUT_RD
   bool write_refused_ : 1 = false;  // a write found no room: say when there is some
+  bool waits_for_memory_ : 1 = false;  // and no memory
   bool syn_waits_for_write_ : 1 = false;
   // What happened
   bool peer_fin_ : 1 = false;  // the peer's FIN was reached

@@ -10,6 +10,7 @@
 #include "firstflight/time.hpp"
 #include "firstflight/trace.hpp"
 #include "tcp/fastopen/client_cache.hpp"
+#include "tcp/memory.hpp"
 
 namespace ff::tcp {
 
@@ -42,7 +43,7 @@ class ChallengeAckLimit {
 struct Environment {
   Settings settings;
   Counters counters;
-  SlabPool small_slabs{4096, 256};  // for what the application writes, and tiny payloads that arrive
+  Memory memory;
   SipHashKey timestamp_key;
   ClientCache fast_open_cache;
   ChallengeAckLimit challenge_acks;

@@ -31,7 +31,7 @@ void Connection::open(Context& c, const ActiveOpen& how, Slice data) {
   }
   // Until the SYN-ACK says otherwise, this bounds the data in the SYN (RFC 7413 §4.2.1).
   peer_mss_ = how.plan.mss != 0 ? how.plan.mss : path_.mss(tuple_.local.address.is_v4());
-  if (!data.empty()) snd_.write(std::move(data), c.send_cache);
+  if (!data.empty()) snd_.write(std::move(data), c.env.memory, c.send_cache);
 
   const Offer offer = Offer::of(c.env.settings);
   timestamps_ = offer.timestamps;
@@ -68,6 +68,7 @@ void Connection::agree(Context& c, const Agreed& agreed) {
     ts_recent_ = agreed.ts_recent;
     ts_recent_at_ = c.now;
   }
+  rtt_.use_rfc793(c.env.settings.tcp_rfc793_rto);
   if (c.env.settings.tcp_mtu_probing == 2) start_mtu_probing(c);
   rcv_mss_ = static_cast<std::uint16_t>(std::min<std::uint32_t>(send_mss(), kDefaultMss));
   // RFC 5681 §3.1 wants one segment after any loss of a SYN. As Linux: not after the first, for a first timeout of one
@@ -122,7 +123,7 @@ void Connection::establish_fast_open(Context& c, const PassiveOpen& how, Segment
   if (!syn.payload.empty() || syn.flags.fin()) {
     syn.trim_back(rcv_.edge());
     const ReceiveHalf::Received received =
-        rcv_.receive(syn.seq, syn.payload, syn.flags.fin(), c.env.small_slabs, c.receive_cache);
+        rcv_.receive(syn.seq, syn.payload, syn.flags.fin(), c.env.memory, c.receive_cache);
     if (received.delivered > 0) raise(event_bits::kReadable);
     if (received.fin) process_fin(c);
   }

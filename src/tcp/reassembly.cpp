@@ -5,19 +5,21 @@
 namespace ff::tcp {
 
 namespace {
-// Smaller pieces get memory of their own rather than pin the large slab that they arrived in.
+// Smaller pieces get memory of their own rather than pin the large slab that they arrived in, and so do those that fill
+// only a little of it.
 constexpr std::uint32_t kCopyBelow = 4096;
+constexpr std::uint64_t kCopyBelowShare = 4;
 }  // namespace
 
-Reassembly::Added Reassembly::add(std::uint64_t position, const Slice& payload) {
+Reassembly::Added Reassembly::add(std::uint64_t position, const Slice& payload, HeldMemory& memory) {
   Added added;
   const std::uint64_t end = position + payload.size();
   std::uint64_t at = position;
   auto next = pieces_.upper_bound(position);
   if (next != pieces_.begin()) {
     const auto& [begin, piece] = *std::prev(next);
-    if (begin + piece.size() > at) {
-      at = begin + piece.size();
+    if (begin + piece->size() > at) {
+      at = begin + piece->size();
       added.duplicate = Run{position, std::min(at, end)};
     }
   }
@@ -25,12 +27,12 @@ Reassembly::Added Reassembly::add(std::uint64_t position, const Slice& payload) 
     const std::uint64_t gap_end = next == pieces_.end() ? end : std::min(end, next->first);
     if (gap_end > at) {
       Slice part = payload.sub(static_cast<std::uint32_t>(at - position), static_cast<std::uint32_t>(gap_end - at));
-      if (part.size() < kCopyBelow) part = Slice::copy_of(part.span());
+      if (part.size() < kCopyBelow || part.size() * kCopyBelowShare < part.pins()) part = Slice::copy_of(part.span());
       added.new_bytes += part.size();
-      pieces_.emplace_hint(next, at, std::move(part));
+      pieces_.emplace_hint(next, at, HeldSlice(std::move(part), memory));
     }
     if (next == pieces_.end() || next->first >= end) break;
-    at = next->first + next->second.size();
+    at = next->first + next->second->size();
     if (!added.duplicate) {
       added.duplicate = Run{next->first, std::min(at, end)};
     } else if (added.duplicate->end == next->first) {
@@ -62,13 +64,13 @@ Reassembly::Added Reassembly::add(std::uint64_t position, const Slice& payload) 
 Slice Reassembly::take(std::uint64_t position) {
   auto it = pieces_.begin();
   // Old pieces lie wholly or partly below what arrived in order meanwhile.
-  while (it != pieces_.end() && it->first + it->second.size() <= position) {
-    bytes_ -= it->second.size();
+  while (it != pieces_.end() && it->first + it->second->size() <= position) {
+    bytes_ -= it->second->size();
     it = pieces_.erase(it);
   }
   while (!runs_.empty() && runs_.begin()->second <= position) runs_.erase(runs_.begin());
   if (it == pieces_.end() || it->first > position) return {};
-  Slice taken = std::move(it->second);
+  Slice taken = it->second.take();
   bytes_ -= taken.size();
   taken.drop_front(static_cast<std::uint32_t>(position - it->first));
   pieces_.erase(it);
@@ -77,6 +79,21 @@ Slice Reassembly::take(std::uint64_t position) {
   runs_.erase(runs_.begin());
   if (run_end > end) runs_.emplace(end, run_end);
   return taken;
+}
+
+std::uint32_t Reassembly::prune(std::uint64_t position, std::uint32_t enough) noexcept {
+  std::uint32_t freed = 0;
+  std::uint64_t end = UINT64_MAX;
+  while (!pieces_.empty() && freed < enough && std::prev(pieces_.end())->first > position) {
+    const auto last = std::prev(pieces_.end());
+    end = last->first;
+    freed += last->second->size();
+    pieces_.erase(last);
+  }
+  bytes_ -= freed;
+  while (!runs_.empty() && std::prev(runs_.end())->first >= end) runs_.erase(std::prev(runs_.end()));
+  if (!runs_.empty()) std::prev(runs_.end())->second = std::min(std::prev(runs_.end())->second, end);
+  return freed;
 }
 
 std::optional<Reassembly::Run> Reassembly::overtaken(std::uint64_t position) const {

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 
+#include "base/held_memory.hpp"
 #include "firstflight/bytes.hpp"
 #include "wire/tcp_options.hpp"
 
@@ -25,13 +26,17 @@ class Reassembly {
   };
   // Keeps those bytes of `payload`, which starts at `position`, that are not here yet: what came first stays (a second,
   // different copy changes nothing).
-  Added add(std::uint64_t position, const Slice& payload);
+  Added add(std::uint64_t position, const Slice& payload, HeldMemory& memory);
 
   // The first byte behind a gap that closed: takes out what now follows `position`, an empty slice when there is a gap.
   Slice take(std::uint64_t position);
 
   // What waits here although everything before `position` has arrived in order.
   [[nodiscard]] std::optional<Run> overtaken(std::uint64_t position) const;
+
+  // Forgets, from the far end on, pieces that begin behind `position`, until `enough` bytes are free. Where a sender
+  // has been told of them it must be ready to send them again (RFC 2018 §8). Says how many bytes those were.
+  std::uint32_t prune(std::uint64_t position, std::uint32_t enough) noexcept;
 
   [[nodiscard]] bool empty() const noexcept { return pieces_.empty(); }
   // Memory that the pieces hold, with what each costs beside its bytes.
@@ -51,7 +56,7 @@ class Reassembly {
   [[nodiscard]] std::optional<Run> run_at(std::uint64_t position) const;
   void note_change(std::uint64_t position) noexcept;
 
-  std::map<std::uint64_t, Slice> pieces_;        // disjoint
+  std::map<std::uint64_t, HeldSlice> pieces_;    // disjoint
   std::map<std::uint64_t, std::uint64_t> runs_;  // begin to end of the stretches that the pieces make up
   std::array<std::uint64_t, wire::SackBlocks::kMax>
       recent_{};  // a place in each of the stretches changed last, latest first

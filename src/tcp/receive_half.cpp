@@ -12,6 +12,8 @@ constexpr std::uint32_t kTiny = 256;
 // Behind a reader that is this far behind, larger ones are copied too.
 constexpr std::uint32_t kSlowReader = 64 * 1024;
 constexpr std::uint32_t kSmall = 4096;
+// As Linux: so much of the buffer is freed at a time.
+constexpr std::uint32_t kPruneShare = 8;
 }  // namespace
 
 std::uint32_t ReceiveHalf::initial_window(const BufferSizes& rmem, std::uint32_t mss) noexcept {
@@ -38,16 +40,17 @@ bool ReceiveHalf::acceptable(Seq seq, std::uint32_t length) const noexcept {
   return at_or_after(seq + length, nxt_) && at_or_before(seq, nxt_ + window());
 }
 
-void ReceiveHalf::append(const Slice& payload, SlabPool& small) {
-  const bool copy = payload.size() <= kTiny || (payload.size() < kSmall && work_->queue.size() > kSlowReader);
+void ReceiveHalf::append(const Slice& payload, Memory& memory) {
+  const bool copy = payload.size() <= kTiny || (payload.size() < kSmall && work_->queue.size() > kSlowReader) ||
+                    (memory.under_pressure() && SliceQueue::sparse(payload, memory.small_slabs));
   if (copy) {
-    work_->queue.push_copy(payload.span(), small);
+    work_->queue.push_copy(payload.span(), memory.small_slabs, memory.held);
   } else {
-    work_->queue.push_back(payload);
+    work_->queue.push_back(payload, memory.held);
   }
 }
 
-ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool fin, SlabPool& small, WorkCache& cache) {
+ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool fin, Memory& memory, WorkCache& cache) {
   Received result;
   if (!work_) work_ = cache.take();
   assert(at_or_after(seq, nxt_));
@@ -56,11 +59,15 @@ ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool f
   if (fin) fin_position_ = place + payload.size();
 
   if (seq != nxt_) {
-    if (work_->reassembly.memory() + payload.size() + Reassembly::kCostOfPiece > limit_) {
+    const auto full = [&] { return work_->reassembly.memory() + payload.size() + Reassembly::kCostOfPiece > limit_; };
+    // Behind a gap what is nearest is worth most.
+    if (full()) result.pruned = work_->reassembly.prune(place, limit_ / kPruneShare) > 0;
+    if (full()) {
       result.dropped = true;
       if (fin) fin_position_.reset();
     } else if (!payload.empty()) {
-      if (const auto duplicate = work_->reassembly.add(place, payload).duplicate) note_duplicate(*duplicate);
+      if (const auto duplicate = work_->reassembly.add(place, payload, memory.held).duplicate)
+        note_duplicate(*duplicate);
     }
     release_if_idle(cache);
     return result;
@@ -68,7 +75,7 @@ ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool f
 
   result.in_order = true;
   if (!payload.empty()) {
-    append(payload, small);
+    append(payload, memory);
     position_ += payload.size();
     nxt_ += payload.size();
     result.delivered = payload.size();
@@ -81,9 +88,9 @@ ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool f
     position_ += next.size();
     nxt_ += next.size();
     result.delivered += next.size();
-    append(next, small);
+    append(next, memory);
   }
-  ceiling_ = std::min(ceiling_ + 2 * result.delivered, std::max(ceiling_, limit_));
+  if (!memory.under_pressure()) ceiling_ = std::min(ceiling_ + 2 * result.delivered, std::max(ceiling_, limit_));
   if (fin_position_ && *fin_position_ <= position_) {
     fin_position_.reset();
     result.fin = true;
@@ -91,6 +98,13 @@ ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool f
   }
   release_if_idle(cache);
   return result;
+}
+
+std::uint32_t ReceiveHalf::prune(Seq seq, std::uint32_t enough, WorkCache& cache) noexcept {
+  if (!work_) return 0;
+  const std::uint32_t freed = work_->reassembly.prune(position_ + static_cast<std::uint32_t>(seq - nxt_), enough);
+  release_if_idle(cache);
+  return freed;
 }
 
 // RFC 2883 §4: exactly what came twice.

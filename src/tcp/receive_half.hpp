@@ -2,6 +2,7 @@
 // this leaves (RFC 9293 §3.3.1, "Receive Sequence Variables"). It knows bytes and sequence numbers, not the connection.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "base/units.hpp"
 #include "firstflight/settings.hpp"
 #include "firstflight/time.hpp"
+#include "tcp/memory.hpp"
 #include "tcp/reassembly.hpp"
 #include "wire/tcp_options.hpp"
 
@@ -55,11 +57,12 @@ class ReceiveHalf {
     std::uint32_t delivered = 0;  // bytes that became readable
     bool in_order = false;        // the segment began at nxt
     bool filled_gap = false;      // and something that waited followed it
-    bool dropped = false;         // no memory for it
+    bool dropped = false;         // the out-of-order queue is full
+    bool pruned = false;          // something that waited further ahead was given up for it
     bool fin = false;             // the peer's FIN was reached
   };
   // `seq` to `seq + payload` lies in the window already. `fin`: a FIN follows the payload.
-  Received receive(Seq seq, const Slice& payload, bool fin, SlabPool& small, WorkCache& cache);
+  Received receive(Seq seq, const Slice& payload, bool fin, Memory& memory, WorkCache& cache);
   // The FIN, or the SYN, that the peer sent takes a sequence number.
   void advance(std::uint32_t count) noexcept { nxt_ += count; }
   // A duplicate arrived: the next acknowledgement tells of it (RFC 2883).
@@ -75,6 +78,20 @@ class ReceiveHalf {
   void discard_unread(WorkCache& cache) noexcept;
   void discard_all(WorkCache& cache) noexcept;
   [[nodiscard]] std::uint64_t bytes_received() const noexcept { return position_; }
+
+  // ---- memory ----
+  // Gives up what waits ahead of a gap and behind `seq`, about `enough` bytes; says how many.
+  std::uint32_t prune(Seq seq, std::uint32_t enough, WorkCache& cache) noexcept;
+  // Copies unread pieces that pin much more memory than they fill; says how many.
+  std::uint32_t compact(Memory& memory) { return work_ ? work_->queue.compact(memory.small_slabs, memory.held) : 0; }
+  // As long as little of the buffer is free the window is to grow no further than this.
+  void restrain(std::uint32_t window) noexcept {
+    if (unread() > limit_ / 2) ceiling_ = std::min(ceiling_, window);
+  }
+  // What unread bytes and those ahead of a gap keep from being used otherwise.
+  [[nodiscard]] std::uint64_t pinned() const noexcept {
+    return work_ ? work_->queue.pinned() + work_->reassembly.memory() : 0;
+  }
 
   // ---- for struct tcp_info ----
   [[nodiscard]] std::uint32_t limit() const noexcept { return limit_; }
@@ -104,7 +121,7 @@ class ReceiveHalf {
   void note_duplicate(const Reassembly::Run& run) noexcept;
   void report_fin(std::size_t max, wire::SackBlocks& blocks) const noexcept;
   void release_if_idle(WorkCache& cache) noexcept;
-  void append(const Slice& payload, SlabPool& small);
+  void append(const Slice& payload, Memory& memory);
   // Right edge that the buffer allows now, with silly-window avoidance.
   [[nodiscard]] Seq wanted_edge(std::uint32_t mss) const noexcept;
 

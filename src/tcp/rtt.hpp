@@ -1,4 +1,5 @@
-// Round-trip time and retransmission timeout (RFC 6298), with Linux's floor under the variance.
+// Round-trip time and retransmission timeout (RFC 6298), with Linux's floor under the variance; for comparison also as
+// RFC 793 had it, before Jacobson's "Congestion Avoidance and Control" (1988).
 #pragma once
 
 #include <algorithm>
@@ -15,6 +16,8 @@ inline constexpr Duration kRtoAfterSynLoss = std::chrono::seconds(3);  // RFC 62
 
 class RttEstimator {
  public:
+  // RFC 793 §3.7: the timeout is twice the smoothed round-trip time, however much that varies.
+  void use_rfc793(bool on) noexcept { rfc793_ = on; }
   [[nodiscard]] bool measured() const noexcept { return srtt_us_ != 0; }
   [[nodiscard]] Duration srtt() const noexcept { return std::chrono::microseconds(srtt_us_); }
   [[nodiscard]] Duration rttvar() const noexcept { return std::chrono::microseconds(rttvar_us_); }
@@ -39,14 +42,17 @@ class RttEstimator {
   // timeout never comes close to the round-trip time itself on a path that hardly varies.
   [[nodiscard]] Duration rto() const noexcept {
     if (!measured()) return kInitialRto;
+    if (rfc793_) return std::clamp(kRfc793Beta * srtt(), kMinRto, kMaxRto);
     return std::min(srtt() + std::max(kMinRto, 4 * rttvar()), kMaxRto);
   }
 
  private:
   static constexpr std::int64_t kLargestSampleUs = 120'000'000;
+  static constexpr int kRfc793Beta = 2;
   std::uint32_t srtt_us_ = 0;  // 0: no sample yet
   std::uint32_t rttvar_us_ = 0;
   std::uint32_t min_us_ = 0;
+  bool rfc793_ = false;
 };
 
 // Binary exponential back-off (RFC 6298 §5.5).

@@ -10,16 +10,16 @@ void SendHalf::start(Seq iss) noexcept {
   data_una_ = iss + 1;
 }
 
-void SendHalf::write(ByteSpan bytes, SlabPool& pool, WorkCache& cache) {
+void SendHalf::write(ByteSpan bytes, Memory& memory, WorkCache& cache) {
   assert(!fin_queued_);
   need_work(cache);
-  work_->queue.push_copy(bytes, pool);
+  work_->queue.push_copy(bytes, memory.small_slabs, memory.held);
 }
 
-void SendHalf::write(Slice bytes, WorkCache& cache) {
+void SendHalf::write(Slice bytes, Memory& memory, WorkCache& cache) {
   assert(!fin_queued_);
   need_work(cache);
-  work_->queue.push_back(std::move(bytes));
+  work_->queue.push_back(std::move(bytes), memory.held);
 }
 
 bool SendHalf::update_window(Seq seg_seq, Seq seg_ack, std::uint32_t window) noexcept {

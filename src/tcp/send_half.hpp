@@ -15,6 +15,7 @@
 #include "base/units.hpp"
 #include "firstflight/packet.hpp"
 #include "firstflight/time.hpp"
+#include "tcp/memory.hpp"
 
 namespace ff::tcp {
 
@@ -39,8 +40,8 @@ class SendHalf {
   void start(Seq iss) noexcept;
 
   // ---- what the application wrote ----
-  void write(ByteSpan bytes, SlabPool& pool, WorkCache& cache);
-  void write(Slice bytes, WorkCache& cache);
+  void write(ByteSpan bytes, Memory& memory, WorkCache& cache);
+  void write(Slice bytes, Memory& memory, WorkCache& cache);
   void queue_fin(WorkCache& cache) {
     fin_queued_ = true;
     need_work(cache);

@@ -9,6 +9,11 @@ namespace ff::tcp {
 
 using wire::TcpFlags;
 
+namespace {
+// How large a window may be, as Linux, when memory is scarce and the reader is slow.
+constexpr std::uint32_t kSegmentsUnderPressure = 4;
+}  // namespace
+
 bool Connection::may_transmit() const noexcept {
   return syn_due_ || ack_due_ || probe_due_ || keepalive_due_ || snd_.lost() > 0 ||
          (may_send_data() && (snd_.unsent() > 0 || snd_.fin_unsent()));
@@ -299,6 +304,8 @@ void Connection::emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket&
   segment.seq = seq;
   segment.ack = rcv_.nxt();
   segment.flags.bits = flags;
+  if (c.env.memory.under_pressure()) [[unlikely]]
+    rcv_.restrain(kSegmentsUnderPressure * path_.mss(tuple_.local.address.is_v4()));
   segment.window = rcv_.advertise(rcv_mss_);
   // SACK blocks beside data would push it over the MSS; a pure ACK has the room.
   segment.options = segment_options(c, packet.payload_size == 0);

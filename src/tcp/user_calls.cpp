@@ -9,6 +9,7 @@ namespace ff::tcp {
 // How much may wait to be sent and acknowledged: it grows with what the path can carry (Linux's tcp_wmem).
 std::uint32_t Connection::send_limit(const Environment& env) const noexcept {
   if (options().sndbuf != 0) return options().sndbuf;
+  if (env.memory.under_pressure()) return env.settings.tcp_wmem.initial;
   const std::uint64_t useful = std::uint64_t{2} * std::max(cc_.cwnd(), Reno::kInitialSegments * send_mss());
   return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
       useful, env.settings.tcp_wmem.initial, std::max(env.settings.tcp_wmem.max, env.settings.tcp_wmem.initial)));
@@ -24,7 +25,7 @@ std::uint32_t Connection::write_room(const Environment& env) const noexcept {
 
 // A writer that was refused hears of room when a third is free, and half of what may wait unsent (as Linux).
 void Connection::tell_writable(const Environment& env) noexcept {
-  if (!write_refused_) return;
+  if (!write_refused_ || waits_for_memory_) return;
   const std::uint32_t lowat = options().notsent_lowat != 0 ? options().notsent_lowat : env.settings.tcp_notsent_lowat;
   if (std::uint64_t{snd_.queued()} * 3 > std::uint64_t{send_limit(env)} * 2) return;
   if (lowat != UINT32_MAX && std::uint64_t{snd_.unsent()} * 2 >= lowat) return;
@@ -60,11 +61,15 @@ void Connection::after_write(std::uint8_t flags) {
 Result<std::size_t> Connection::write(Context& c, ByteSpan bytes, std::uint8_t flags) {
   const Observation observation = observe(c);
   if (const auto allowed = may_write(); !allowed) return std::unexpected(allowed.error());
-  const std::uint32_t room = write_room(c.env);
+  std::uint64_t room = write_room(c.env);
+  if (room > 0 && !bytes.empty()) {
+    waits_for_memory_ = !memory_to_write(c);
+    room = waits_for_memory_ ? 0 : std::min(room, std::max(c.env.memory.left(c.env.settings.tcp_mem), Memory::kPage));
+  }
   const std::size_t count = std::min<std::size_t>(room, bytes.size());
   write_refused_ = count < bytes.size();
   if (count == 0) return bytes.empty() ? Result<std::size_t>(0) : std::unexpected(Error::WouldBlock);
-  snd_.write(bytes.first(count), c.env.small_slabs, c.send_cache);
+  snd_.write(bytes.first(count), c.env.memory, c.send_cache);
   after_write(flags);
   return count;
 }
@@ -73,11 +78,13 @@ Result<void> Connection::write(Context& c, Slice bytes, std::uint8_t flags) {
   const Observation observation = observe(c);
   if (const auto allowed = may_write(); !allowed) return std::unexpected(allowed.error());
   if (bytes.empty()) return {};
-  if (write_room(c.env) == 0) {
+  const bool room = write_room(c.env) > 0;
+  waits_for_memory_ = room && !memory_to_write(c);
+  if (!room || waits_for_memory_) {
     write_refused_ = true;
     return std::unexpected(Error::WouldBlock);
   }
-  snd_.write(std::move(bytes), c.send_cache);
+  snd_.write(std::move(bytes), c.env.memory, c.send_cache);
   after_write(flags);
   return {};
 }
@@ -111,7 +118,7 @@ Result<Slice> Connection::read_slice(Context& c, std::uint32_t max) {
 
 // Reading makes room: the peer hears of it when it is worth a segment (RFC 9293 §3.8.6.2.2).
 void Connection::after_read(Context& c, std::uint32_t bytes) {
-  if (c.env.settings.tcp_moderate_rcvbuf && options().rcvbuf == 0)
+  if (c.env.settings.tcp_moderate_rcvbuf && options().rcvbuf == 0 && !c.env.memory.under_pressure())
     rcv_.adapt(c.now, rtt_.srtt(), bytes, c.env.settings.tcp_rmem.max);
   if (synchronized() && state_ != TcpState::TimeWait && !peer_fin_ && rcv_.update_due(rcv_mss_)) ack_at_once(c);
 }

@@ -6,6 +6,7 @@ language on firstflight's sockets; what a call is good for stands in side_by_sid
 """
 
 import errno
+import fcntl
 import json
 import socket
 import struct
@@ -13,8 +14,9 @@ import sys
 
 STATES = ["", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT",
           "LAST_ACK", "LISTEN", "CLOSING", "SYN_RECV"]
+SIOCATMARK = 0x8905
 # Those that are set before the socket is bound or connected, and those of SOL_TCP.
-SOCKET_OPTIONS = {"SO_REUSEADDR": socket.SO_REUSEADDR, "SO_REUSEPORT": socket.SO_REUSEPORT,
+SOCKET_OPTIONS = {"SO_OOBINLINE": socket.SO_OOBINLINE, "SO_REUSEADDR": socket.SO_REUSEADDR, "SO_REUSEPORT": socket.SO_REUSEPORT,
                   "SO_KEEPALIVE": socket.SO_KEEPALIVE}
 TCP_OPTIONS = {"TCP_NODELAY": socket.TCP_NODELAY, "TCP_KEEPIDLE": socket.TCP_KEEPIDLE,
                "TCP_KEEPINTVL": socket.TCP_KEEPINTVL, "TCP_KEEPCNT": socket.TCP_KEEPCNT,
@@ -90,11 +92,18 @@ class Agent:
         self.sockets[name] = self.sockets[listener].accept()[0]
         self.sockets[name].setblocking(False)
 
-    def send(self, name, text):
-        return self.sockets[name].send(text.encode(), socket.MSG_NOSIGNAL)
+    def send(self, name, text, flags):
+        bits = sum(getattr(socket, flag) for flag in flags)
+        return self.sockets[name].send(text.encode(), socket.MSG_NOSIGNAL | bits)
 
     def recv(self, name, size):
         return self.sockets[name].recv(size).decode()
+
+    def recv_urgent(self, name):
+        return self.sockets[name].recv(1, socket.MSG_OOB).decode()
+
+    def at_mark(self, name):
+        return struct.unpack("i", fcntl.ioctl(self.sockets[name], SIOCATMARK, bytes(4)))[0] != 0
 
     def shutdown(self, name, how):
         self.sockets[name].shutdown({"read": socket.SHUT_RD, "write": socket.SHUT_WR, "both": socket.SHUT_RDWR}[how])

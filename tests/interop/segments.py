@@ -20,6 +20,7 @@ class Segment:
     seq: int = 0
     ack: int = 0
     window: int = 65535
+    urgent: int = 0
     options: dict = dataclasses.field(default_factory=dict)
     data: bytes = b""
 
@@ -98,7 +99,7 @@ def emit(segment):
     options = _emit_options(segment.options)
     bits = sum(_LETTERS[letter] for letter in segment.flags)
     header = struct.pack("!HHIIBBHHH", segment.source_port, segment.destination_port, segment.seq % 2**32,
-                         segment.ack % 2**32, (20 + len(options)) // 4 << 4, bits, segment.window, 0, 0)
+                         segment.ack % 2**32, (20 + len(options)) // 4 << 4, bits, segment.window, 0, segment.urgent)
     tcp = header + options + segment.data
     checksum = 0xffff ^ _sum(_pseudo_header(segment.source, segment.destination, len(tcp)) + tcp)
     tcp = tcp[:16] + struct.pack("!H", checksum) + tcp[18:]
@@ -126,6 +127,7 @@ def parse(packet):
     source, destination = str(ipaddress.ip_address(source)), str(ipaddress.ip_address(destination))
     assert _sum(_pseudo_header(source, destination, len(tcp)) + tcp) == 0xffff, "wrong checksum: %s" % packet.hex()
     source_port, destination_port, seq, ack, offset, bits, window = struct.unpack("!HHIIBBH", tcp[:16])
+    urgent = struct.unpack("!H", tcp[18:20])[0]
     size = (offset >> 4) * 4
-    return Segment(source, destination, source_port, destination_port, flag_letters(bits), seq, ack, window,
+    return Segment(source, destination, source_port, destination_port, flag_letters(bits), seq, ack, window, urgent,
                    _parse_options(tcp[20:size]), tcp[size:])

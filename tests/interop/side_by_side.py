@@ -61,6 +61,8 @@ def describe(segment, seq_base, ack_base):
         words.append("ack %d" % _relative(segment.ack, ack_base))
     if segment.data:
         words.append("length %d" % len(segment.data))
+    if "U" in segment.flags:
+        words.append("urgent %d" % segment.urgent)
     if segment.window == 0 and "R" not in segment.flags:
         words.append("zero window")
     for name, value in sorted(segment.options.items(), key=lambda item: str(item[0])):
@@ -276,11 +278,18 @@ class Tester:
     def accept(self, name, listener="listener", limit=5.0):
         return self.outcome("accept", limit, listener=listener, name=name)
 
-    def send(self, name, text):
-        return self.outcome("send", name=name, text=text)
+    def send(self, name, text, flags=()):
+        """The flags by name: MSG_MORE, MSG_OOB."""
+        return self.outcome("send", name=name, text=text, flags=list(flags))
 
     def recv(self, name, size=65536, limit=5.0):
         return self.outcome("recv", limit, name=name, size=size)
+
+    def recv_urgent(self, name, limit=5.0):
+        return self.outcome("recv_urgent", limit, name=name)
+
+    def at_mark(self, name):
+        return self.outcome("at_mark", name=name)
 
     def shutdown(self, name, how="write"):
         return self.outcome("shutdown", name=name, how=how)
@@ -399,7 +408,7 @@ class Peer:
 
     # -- sending --
 
-    def send(self, flags, data=b"", seq=None, ack=None, options=None, clock=None, window=None):
+    def send(self, flags, data=b"", seq=None, ack=None, options=None, clock=None, window=None, urgent=0):
         """Sends a segment. `seq` and `ack` are relative; left out, they are the next ones. `clock`: the timestamp."""
         number = self.nxt if seq is None else self.isn + seq
         acknowledged = self.expected or 0
@@ -411,7 +420,7 @@ class Peer:
             chosen["ts"] = (self.clock if clock is None else clock, self.echo)
         segment = Segment(self.address, self.tester.address, self.port, self.system_port, flags, number % 2**32,
                           acknowledged % 2**32 if "A" in flags else 0, self.window if window is None else window,
-                          chosen, data)
+                          urgent, chosen, data)
         if seq is None and "R" not in flags:
             self.nxt += segment.length
         self.tester.system.write(segments.emit(segment))

@@ -120,6 +120,8 @@ class Agent {
                                                                      {"send", &Agent::send},
                                                                      {"recv", &Agent::recv},
                                                                      {"shutdown", &Agent::shutdown},
+                                                                     {"recv_urgent", &Agent::recv_urgent},
+                                                                     {"at_mark", &Agent::at_mark},
                                                                      {"close", &Agent::close},
                                                                      {"set", &Agent::set},
                                                                      {"state", &Agent::state},
@@ -202,8 +204,20 @@ class Agent {
 
   json send(const json& call) {
     const std::string text = call.at("text");
-    return value_or_refused(stack_.write(loop_.now(), connection(call), ff::as_bytes(text)));
+    std::uint8_t flags = 0;
+    for (const json& flag : call.at("flags")) {
+      if (flag == "MSG_MORE") flags |= ff::write_bits::kMore;
+      if (flag == "MSG_OOB") flags |= ff::write_bits::kUrgent;
+    }
+    return value_or_refused(stack_.write(loop_.now(), connection(call), ff::as_bytes(text), flags));
   }
+
+  json recv_urgent(const json& call) {
+    const auto byte = value_or_refused(stack_.read_urgent(loop_.now(), connection(call)));
+    return byte ? std::string(1, static_cast<char>(*byte)) : std::string();
+  }
+
+  json at_mark(const json& call) { return value_or_refused(stack_.at_urgent_mark(connection(call))); }
 
   json recv(const json& call) {
     std::string text(call.at("size").get<std::size_t>(), '\0');
@@ -254,6 +268,8 @@ class Agent {
         options.reuse_port = value != 0;
       } else if (name == "SO_KEEPALIVE") {
         options.keepalive = value != 0;
+      } else if (name == "SO_OOBINLINE") {
+        options.oob_inline = value != 0;
       } else if (name == "SO_LINGER") {
         options.linger = value;
       } else if (name == "TCP_LINGER2") {

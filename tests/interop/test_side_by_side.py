@@ -620,3 +620,93 @@ def test_deferred_accept(both):
         t.counted("TcpExtTCPDeferAcceptDrop")
 
     both(scenario)
+
+
+# ---- moving data ---------------------------------------------------------------------------------------------------
+
+
+def test_more_follows(both):
+    def scenario(t):
+        t.listen()
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        t.send("socket", "header ", flags=["MSG_MORE"])
+        t.send("socket", "body")
+        peer.expect("PA seq 1 ack 1 length 11")
+        peer.send("A")
+        t.send("socket", "header", flags=["MSG_MORE"])
+        peer.expect("PA seq 12 ack 1 length 6")  # nothing followed
+        peer.send("A")
+
+    both(scenario)
+
+
+@pytest.mark.parametrize("standard", [0, 1])
+@pytest.mark.parametrize("in_line", [0, 1])
+def test_urgent_data_arrives(both, in_line, standard):
+    def scenario(t):
+        t.sysctl("net.ipv4.tcp_stdurg", standard)
+        t.listen(SO_OOBINLINE=in_line)
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        t.recv_urgent("socket")  # there is none
+        peer.send("PAU", b"abcd", urgent=3)
+        peer.drain()
+        t.at_mark("socket")
+        t.recv("socket")
+        t.at_mark("socket")
+        t.recv_urgent("socket")
+        t.recv_urgent("socket")
+        t.recv("socket")
+        t.at_mark("socket")
+        peer.send("AU", urgent=5)  # announced, and not here
+        peer.drain()
+        t.recv_urgent("socket", limit=0.1)
+        peer.send("PA", b"efghij")
+        peer.drain()
+        t.recv_urgent("socket")
+        peer.send("PAU", b"kl", urgent=2)  # a newer one, before the older is passed
+        peer.drain()
+        t.recv("socket")
+        t.at_mark("socket")
+        t.recv_urgent("socket")
+        t.recv("socket", limit=0.1)
+        peer.send("FAU", urgent=0)
+        peer.drain()
+        t.recv_urgent("socket", limit=0.1)
+
+    both(scenario)
+
+
+def test_urgent_data_is_sent(both):
+    def scenario(t):
+        t.listen()
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        t.send("socket", "x")
+        peer.expect("PA seq 1")
+        t.send("socket", "abc", flags=["MSG_OOB"])  # Nagle does not hold it
+        peer.expect("PAU seq 2")
+        t.send("socket", "y")
+        peer.expect("PA seq 5")
+        peer.drain(0.5)  # what is repeated, is repeated with its pointer
+        peer.send("A", window=0)
+        t.send("socket", "z", flags=["MSG_OOB"])
+        peer.drain(1)  # the probes of the window tell of it
+        peer.send("A")
+        peer.drain()
+
+    both(scenario)
+
+
+def test_path_that_swallows_large_packets(both):
+    def scenario(t):
+        t.sysctl("net.ipv4.tcp_mtu_probing", 1)
+        t.sysctl("net.ipv4.tcp_retries1", 1)
+        t.listen()
+        peer = t.connected_peer(5001)
+        t.accept("socket")
+        t.send("socket", "x" * 1400)
+        peer.drain(7)
+
+    both(scenario)

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/held_memory.hpp"
 #include "base/random.hpp"
 #include "base/ring.hpp"
 #include "base/slice_queue.hpp"
@@ -59,18 +60,27 @@ RC_GTEST_PROP(RingProperty, BehavesAsADeque, (const std::vector<std::uint8_t>& o
 RC_GTEST_PROP(SliceQueueProperty, BehavesAsAString, (std::uint64_t seed)) {
   Random random(Seed::from_number(seed).bytes);
   SlabPool pool(64, 8);
+  HeldMemory memory;
   SliceQueue queue;
   std::string model;
   for (int step = 0; step < 300; ++step) {
     const std::string text = bytes_of(random.next(), random.below(150));
-    switch (random.below(5)) {
-      case 0:
-        queue.push_back(Slice::copy_of(as_bytes(text)));
+    switch (random.below(7)) {
+      case 0: {
+        Slice slice = Slice::copy_of(as_bytes(text));
+        slice.drop_front(static_cast<std::uint32_t>(random.below(text.size() + 1)));
+        model += slice.text();
+        queue.push_back(std::move(slice), memory);
+        break;
+      }
+      case 1:
+        queue.push_copy(as_bytes(text), pool, memory);
         model += text;
         break;
-      case 1:
-        queue.push_copy(as_bytes(text), pool);
-        model += text;
+      case 4:
+        queue.compact(pool, memory);
+        RC_ASSERT(queue.compact(pool, memory) == 0u);
+        RC_ASSERT(memory.bytes() <= 4 * model.size() + queue.pieces() * (64 + HeldSlice::kCostOfSlab));
         break;
       case 2: {
         const auto count = static_cast<std::uint32_t>(random.below(model.size() + 1));
@@ -96,6 +106,8 @@ RC_GTEST_PROP(SliceQueueProperty, BehavesAsAString, (std::uint64_t seed)) {
       }
     }
     RC_ASSERT(queue.size() == model.size());
+    RC_ASSERT(memory.bytes() >= model.size() && (memory.bytes() > 0) == !model.empty());
+    RC_ASSERT(memory.bytes() <= queue.pinned() + queue.pieces() * HeldSlice::kCostOfSlab);
     const auto offset = static_cast<std::uint32_t>(random.below(model.size() + 1));
     const auto length = static_cast<std::uint32_t>(random.below(model.size() - offset + 1));
     std::vector<Slice> pieces(1 + random.below(6));
@@ -147,10 +159,25 @@ RC_GTEST_PROP(TimerWheelProperty, FiresEachTimerOnceAndNeverEarly, (std::uint64_
 // The naive way: a byte is there or it is not, and the first copy of it counts.
 RC_GTEST_PROP(ReassemblyProperty, BehavesAsAMapOfBytes, (std::uint64_t seed)) {
   Random random(Seed::from_number(seed).bytes);
+  HeldMemory memory;
   tcp::Reassembly reassembly;
   std::map<std::uint64_t, std::uint8_t> model;
   std::uint64_t position = 0;
   for (int step = 0; step < 200; ++step) {
+    if (random.below(8) == 0) {
+      // Memory is scarce: what lies furthest ahead goes, as far as it is not in front of `keep`.
+      const std::uint64_t keep = position + random.below(200);
+      const auto enough = static_cast<std::uint32_t>(random.below(100));
+      const std::uint32_t freed = reassembly.prune(keep, enough);
+      for (std::uint32_t i = 0; i < freed; ++i) {
+        RC_ASSERT(std::prev(model.end())->first > keep);
+        model.erase(std::prev(model.end()));
+      }
+      // In parentheses of its own, or RC_ASSERT would evaluate all of it.
+      RC_ASSERT((freed >= enough || model.empty() || std::prev(model.end())->first <= keep + 60));
+      RC_ASSERT(reassembly.empty() == model.empty());
+      RC_ASSERT((memory.bytes() > 0) == !model.empty());
+    }
     const std::uint64_t place = position + 1 + random.below(200);
     const std::string text = bytes_of(random.next(), 1 + random.below(60));
     std::uint32_t fresh = 0;
@@ -163,7 +190,7 @@ RC_GTEST_PROP(ReassemblyProperty, BehavesAsAMapOfBytes, (std::uint64_t seed)) {
         first_duplicate = place + i;
       }
     }
-    const tcp::Reassembly::Added added = reassembly.add(place, Slice::copy_of(as_bytes(text)));
+    const tcp::Reassembly::Added added = reassembly.add(place, Slice::copy_of(as_bytes(text)), memory);
     RC_ASSERT(added.new_bytes == fresh);
     RC_ASSERT(added.duplicate.has_value() == first_duplicate.has_value());
     if (first_duplicate) {

@@ -201,6 +201,25 @@ WIRE_TEST(OutOfOrder, QueueIsBounded) {
   w.read(stream(1, 2000));
 }
 
+// What lies nearer to the gap is wanted sooner: what is furthest ahead makes room for it.
+WIRE_TEST(OutOfOrder, WhatIsNearerTakesThePlaceOfWhatIsFurther) {
+  w.set("net.ipv4.tcp_rmem", "4096 16384 16384");
+  w.establish({.sack = false});
+  for (std::uint32_t at = 15; at < 2000; at += 10) {
+    w.in(data(at, 1).ack(1));
+    w.out(segment(1).ack(1));
+  }
+  const std::uint64_t drops = w.stack().counters()[DropReason::TcpOutOfOrderFull];
+  w.require(drops > 0, "the queue is full");
+  w.in(data(5, 1).ack(1));
+  w.out(segment(1).ack(1));
+  w.counter(Counter::TcpExt_OfoPruned, 1);
+  w.dropped(DropReason::TcpOutOfOrderFull, drops);
+  w.counter(Counter::TcpExt_RcvPruned, drops);
+  w.in(data(1, 4).ack(1));
+  w.out(segment(1).ack(6).any_window());
+}
+
 // Segments of one message in every order, in one batch each.
 WIRE_TEST(OutOfOrder, EveryOrderGivesTheSameStream) {
   w.establish();

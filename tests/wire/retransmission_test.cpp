@@ -211,3 +211,23 @@ WIRE_TEST(Retransmission, InitialWindowAfterLostSynAcks) {
     w.require(w.info().snd_cwnd == (losses == 1 ? 10'000u : 1000u), "the initial window");
   }
 }
+
+// RFC 793 §3.7, by a setting of our own: twice the smoothed round-trip time. What Jacobson changed is that a path whose
+// times vary gets more patience, and one whose times do not gets less.
+WIRE_TEST(Retransmission, ClassicTimeoutIsTwiceTheRoundTripTime) {
+  w.set("tcp_rfc793_rto", "1");
+  w.establish({.rtt = 400ms});
+  w.require(w.info().rto == 800ms, "and not 400 ms and four times a variance of 200 ms");
+  w.write("x");
+  w.out(segment(1).ack(1).psh().data("x"));
+  w.advance(800ms);
+  w.out(segment(1).ack(1).psh().data("x"));
+  w.advance(1600ms);
+  w.out(segment(1).ack(1).psh().data("x"));
+}
+
+WIRE_TEST(Retransmission, ClassicTimeoutHasAFloor) {
+  w.set("tcp_rfc793_rto", "1");
+  w.establish({.rtt = 10ms});
+  w.require(w.info().rto == 200ms, "the smallest timeout");
+}
