@@ -50,6 +50,8 @@ struct ConnectionInfo {
   std::uint32_t syn_data_bytes = 0;  // bytes that rode in the SYN: sent (client) or taken (server)
   bool timestamps = false;
   bool sack = false;
+  bool ecn = false;       // both sides understand marks
+  bool ecn_seen = false;  // the peer's packets may be marked: one came so
   bool no_delay = false;
   std::uint8_t snd_wscale = 0, rcv_wscale = 0;
 
@@ -91,6 +93,7 @@ struct ConnectionInfo {
   std::uint32_t segs_out = 0, segs_in = 0;            // all segments
   std::uint32_t data_segs_out = 0, data_segs_in = 0;  // those with payload
   std::uint32_t delivered = 0;                        // segments of ours that arrived
+  std::uint32_t delivered_ce = 0;                     // of them, acknowledged with ECN's echo
   std::uint32_t total_retrans = 0;                    // segments
   std::uint32_t rcv_ooopack = 0;                      // segments that came ahead of a gap
   std::uint32_t rcv_drops = 0;                        // segments for which there was no room

@@ -43,6 +43,10 @@ namespace ff {
   X(Ip6, FragOKs)                      \
   X(Ip6, FragFails)                    \
   X(Ip6, FragCreates)                  \
+  X(Ip6, InNoECTPkts)                  \
+  X(Ip6, InECT1Pkts)                   \
+  X(Ip6, InECT0Pkts)                   \
+  X(Ip6, InCEPkts)                     \
   X(Icmp, InMsgs)                      \
   X(Icmp, InErrors)                    \
   X(Icmp, InCsumErrors)                \
@@ -151,6 +155,7 @@ namespace ff {
   X(TcpExt, TCPSynRetrans)             \
   X(TcpExt, TCPOrigDataSent)           \
   X(TcpExt, TCPDelivered)              \
+  X(TcpExt, TCPDeliveredCE)            \
   X(TcpExt, TCPKeepAlive)              \
   X(TcpExt, TCPMTUPFail)               \
   X(TcpExt, TCPMTUPSuccess)            \
@@ -164,6 +169,10 @@ namespace ff {
   X(TcpExt, TCPFastOpenPassiveAltKey)  \
   X(TcpExt, TCPMigrateReqSuccess)      \
   X(TcpExt, TCPMigrateReqFailure)      \
+  X(IpExt, InNoECTPkts)                \
+  X(IpExt, InECT1Pkts)                 \
+  X(IpExt, InECT0Pkts)                 \
+  X(IpExt, InCEPkts)                   \
   X(IpExt, ReasmOverlaps)
 
 // Why a packet was dropped. Each has a counter of its own; one packet counts under one reason.

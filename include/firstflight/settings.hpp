@@ -78,6 +78,8 @@ struct Settings {
   bool tcp_abort_on_overflow = false;                       // net.ipv4.tcp_abort_on_overflow
   std::uint32_t tcp_base_mss = 1024;                        // net.ipv4.tcp_base_mss, bytes
   std::uint32_t tcp_challenge_ack_limit = 1000;             // net.ipv4.tcp_challenge_ack_limit, per second
+  std::uint32_t tcp_ecn = 2;                                // net.ipv4.tcp_ecn
+  bool tcp_ecn_fallback = true;                             // net.ipv4.tcp_ecn_fallback
   std::uint32_t tcp_fastopen = 0x3;                         // net.ipv4.tcp_fastopen; Linux's default is 0x1
   std::optional<FastOpenKeys> tcp_fastopen_key;             // net.ipv4.tcp_fastopen_key; unset: from the stack's seed
   std::uint32_t tcp_fastopen_blackhole_timeout_sec = 3600;  // net.ipv4...; Linux's default is 0

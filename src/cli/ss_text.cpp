@@ -170,6 +170,8 @@ std::uint32_t segments(std::uint32_t bytes, std::uint32_t mss) { return mss == 0
 void put_options(InfoText& text, const ConnectionInfo& info) {
   if (info.timestamps) text.put("ts");
   if (info.sack) text.put("sack");
+  if (info.ecn) text.put("ecn");
+  if (info.ecn_seen) text.put("ecnseen");
   // Linux's TCPI_OPT_SYN_DATA: the data in the SYN arrived.
   if (info.fast_open == FastOpenOutcome::Accepted) text.put("fastopen");
   text.put("{}", info.congestion_control);

@@ -138,6 +138,8 @@ void visit_path(Visitor& visit, Info& info) {
   visit("syn_data_bytes", info.syn_data_bytes);
   visit("timestamps", info.timestamps);
   visit("sack", info.sack);
+  visit("ecn", info.ecn);
+  visit("ecn_seen", info.ecn_seen);
   visit("no_delay", info.no_delay);
   visit("snd_wscale", info.snd_wscale);
   visit("rcv_wscale", info.rcv_wscale);
@@ -178,6 +180,7 @@ void visit_flow(Visitor& visit, Info& info) {
   visit("data_segs_out", info.data_segs_out);
   visit("data_segs_in", info.data_segs_in);
   visit("delivered", info.delivered);
+  visit("delivered_ce", info.delivered_ce);
   visit("total_retrans", info.total_retrans);
   visit("rcv_ooopack", info.rcv_ooopack);
   visit("rcv_drops", info.rcv_drops);

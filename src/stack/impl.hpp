@@ -127,6 +127,7 @@ class Stack::Impl {
   friend class Stack;
 
   // ---- packets.cpp ----
+  void count_codepoint(const wire::IpHeader& ip, std::uint32_t packets) noexcept;
   void tcp_arrives(Instant now, InterfaceId interface, const wire::IpHeader& ip, const RxPacket& packet,
                    std::uint32_t offset, std::uint32_t size);
   void deliver(Instant now, InterfaceId interface, const FourTuple& tuple, tcp::Segment& segment);

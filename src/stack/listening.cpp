@@ -95,7 +95,7 @@ void Stack::Impl::send_cookie(Instant now, InterfaceId interface, const FourTupl
   if (packet == nullptr) return;  // the client asks again
   tcp::Offer offer = tcp::Offer::of(env_.settings);
   if (!offer.timestamps || !syn.options.timestamps) offer = tcp::Offer{.min_snd_mss = offer.min_snd_mss};
-  const tcp::Agreed agreed = tcp::Agreed::of(offer, syn.options, tuple.local.address.is_v4());
+  const tcp::Agreed agreed = tcp::Agreed::of(offer, syn, tuple.local.address.is_v4());
   tcp::Request request(0);
   request.begin(tuple, interface, syn, offer, syn_cookies_.make(tuple, syn.seq, agreed.peer_mss, now));
   const std::uint32_t ts_offset = timestamp_offset(tuple) + tcp::cookie_timestamp_shift(now, agreed);
@@ -127,6 +127,7 @@ bool Stack::Impl::cookie_arrives(Instant now, InterfaceId interface, const FourT
     const auto& timestamps = *segment.options.timestamps;
     how.agreed = tcp::agreed_in_timestamp(Timestamp(timestamps.echo_reply.raw() - how.ts_offset));
     how.agreed.ts_recent = timestamps.value;
+    how.agreed.ecn &= tcp::Offer::of(env_.settings).ecn;
   }
   how.agreed.peer_mss = *mss;
   how.syn_ack_sent_at = now;
@@ -147,7 +148,7 @@ void Stack::Impl::open_fast(Instant now, InterfaceId interface, const FourTuple&
   tcp::PassiveOpen how;
   how.tuple = tuple;
   how.path = path_of(interface);
-  how.agreed = tcp::Agreed::of(tcp::Offer::of(env_.settings), syn.options, tuple.local.address.is_v4());
+  how.agreed = tcp::Agreed::of(tcp::Offer::of(env_.settings), syn, tuple.local.address.is_v4());
   how.iss = iss;
   how.irs = syn.seq;
   how.ts_offset = timestamp_offset(tuple);

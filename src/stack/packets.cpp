@@ -22,7 +22,15 @@ void Stack::Impl::handle_packet(Instant now, InterfaceId interface, RxPacket pac
     counters.add(looks_v6 ? Counter::Ip6_InHdrErrors : Counter::Ip_InHdrErrors);
     return counters.drop(ip.error());
   }
+  count_codepoint(ip->header, 1);
   deliver_ip(now, interface, packet, *ip);
+}
+
+// Linux's InNoECTPkts and its three sisters.
+void Stack::Impl::count_codepoint(const wire::IpHeader& ip, std::uint32_t packets) noexcept {
+  const Counter first = ip.source.is_v4() ? Counter::IpExt_InNoECTPkts : Counter::Ip6_InNoECTPkts;
+  env_.counters.add(static_cast<Counter>(static_cast<std::uint16_t>(first) + static_cast<std::uint16_t>(ip.ecn())),
+                    packets);
 }
 
 void Stack::Impl::deliver_ip(Instant now, InterfaceId interface, const RxPacket& packet, const wire::IpView& ip) {
@@ -84,10 +92,12 @@ void Stack::Impl::tcp_arrives(Instant now, InterfaceId interface, const wire::Ip
   segment.window = header.window;
   segment.urgent_pointer = header.urgent_pointer;
   segment.options = header.options;
+  segment.ecn = ip.ecn();
   segment.payload = packet.bytes.sub(offset + tcp->payload_offset, tcp->payload_size);
   segment.headers = packet.bytes.span().first(offset + tcp->payload_offset);
   if (packet.segment_size > 0)
     segment.count = std::max(1u, (tcp->payload_size + packet.segment_size - 1) / packet.segment_size);
+  if (segment.count > 1) count_codepoint(ip, segment.count - 1);
   const FourTuple tuple{{ip.destination, header.destination_port}, {ip.source, header.source_port}};
   deliver(now, interface, tuple, segment);
 }

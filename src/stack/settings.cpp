@@ -260,6 +260,11 @@ constexpr Setting kSettings[] = {
                                                "Segment size at which tcp_mtu_probing begins."),
     number<&Settings::tcp_challenge_ack_limit, 0, kIntMax>("net.ipv4.tcp_challenge_ack_limit", kCount,
                                                            "Challenge ACKs (RFC 5961) sent per second."),
+    number<&Settings::tcp_ecn, 0, 2>("net.ipv4.tcp_ecn",
+                                     "0 (off), 1 (asked for and agreed to) or 2 (agreed to when the peer asks)",
+                                     "Explicit Congestion Notification (RFC 3168)."),
+    flag<&Settings::tcp_ecn_fallback>("net.ipv4.tcp_ecn_fallback",
+                                      "Whether a SYN that is sent again does without asking for ECN."),
     number<&Settings::tcp_fastopen, 0, kIntMax>(
         "net.ipv4.tcp_fastopen", "a whole number from 0 to 0x7fffffff, decimal or hexadecimal",
         "Fast Open, a sum of bits: 1 client, 2 server, 4 client sends data without a cookie, 0x200 server takes data "

@@ -30,6 +30,8 @@ void Connection::acknowledged(Context& c, const Segment& segment) {
   const bool handshake = state_ == TcpState::SynReceived;
   const std::uint32_t window = segment.window.bytes(segment.flags.syn() ? WindowScale{} : snd_.scale());
   const std::uint32_t flight_before = snd_.outstanding();
+  if (ecn_.agreed() && (segment.flags.bits & wire::TcpFlags::kEce) != 0 && !segment.flags.syn()) [[unlikely]]
+    congestion_echoed(c, after(segment.ack, snd_.una()) ? static_cast<std::uint32_t>(segment.ack - snd_.una()) : 0);
 
   if (after(segment.ack, snd_.una())) {
     const bool was_syn = handshake;
@@ -114,6 +116,11 @@ void Connection::advance_recovery(Context& c, std::uint32_t bytes, std::uint32_t
       cc_.acknowledged(bytes, mss, used);
       break;
     }
+    case Phase::Cwr:
+      dup_acks_ = 0;
+      dup_bytes_ = 0;
+      if (at_or_after(snd_.una(), cwr_end_)) phase_ = Phase::Open;
+      break;
     case Phase::Recovery:
       if (at_or_after(snd_.una(), high_)) {
         phase_ = Phase::Open;
@@ -146,18 +153,33 @@ void Connection::duplicate_ack(Context& c) {
   // It says that a segment has left the network, which makes room for another (limited transmit, RFC 3042, included).
   const std::uint32_t in_network = snd_.outstanding() - snd_.lost();
   if (phase_ != Phase::Loss) dup_bytes_ = std::min(dup_bytes_ + mss, in_network > mss ? in_network - mss : 0);
-  if (phase_ != Phase::Open || dup_acks_ != kDupAckThreshold) return;
+  if ((phase_ != Phase::Open && phase_ != Phase::Cwr) || dup_acks_ != kDupAckThreshold) return;
   // Duplicates of retransmissions would look the same: only what was sent after the last recovery began may start
   // another.
   if (before(snd_.una(), high_)) return;
   if (mtu_probe_was_lost(c)) return;
+  // Once in a round trip, whatever tells of the congestion (RFC 3168 §6.1.2).
+  if (phase_ != Phase::Cwr) cc_.loss_detected(snd_.outstanding(), mss);
+  ecn_.window_reduced();
   phase_ = Phase::Recovery;
   high_ = snd_.nxt();
-  cc_.loss_detected(snd_.outstanding(), mss);
   snd_.mark_first_lost(mss);
   retransmit_at_once_ = true;
   c.env.counters.add(Counter::TcpExt_TCPRenoRecovery);
   c.env.counters.add(Counter::TcpExt_TCPFastRetrans);
+}
+
+// RFC 3168 §6.1.2: a mark counts as a loss does, once for all that was in flight.
+void Connection::congestion_echoed(Context& c, std::uint32_t bytes) {
+  const std::uint32_t mss = send_mss();
+  const std::uint32_t segments = (bytes + mss - 1) / mss;
+  c.env.counters.add(Counter::TcpExt_TCPDeliveredCE, segments);
+  totals_.delivered_ce += segments;
+  if (phase_ != Phase::Open) return;
+  cc_.loss_detected(snd_.outstanding(), mss);
+  ecn_.window_reduced();
+  phase_ = Phase::Cwr;
+  cwr_end_ = snd_.nxt();
 }
 
 void Connection::acknowledged_fin(Context& c, const Segment& segment) {

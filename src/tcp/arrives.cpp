@@ -178,6 +178,8 @@ void Connection::process_text(Context& c, Segment& segment) {
     return finish(c, Error::ConnectionReset);
   }
 
+  const EcnState::Arrival mark = ecn_.agreed() ? ecn_.arrives(segment.flags, segment.ecn) : EcnState::Arrival::Ordinary;
+  take_note_of_mark(mark);
   const Seq arrived_first = segment.seq;
   const Seq arrived_end = segment.seq + segment.payload.size();
   if (before(segment.seq, rcv_.nxt())) {
@@ -216,6 +218,14 @@ void Connection::process_text(Context& c, Segment& segment) {
   }
   if (received.fin) process_fin(c);
   acknowledge_text(c, segment, received);
+  if (mark == EcnState::Arrival::SlowedDown) ack_at_once(c);
+}
+
+// As Linux: the next two acknowledgements go at once.
+void Connection::take_note_of_mark(EcnState::Arrival arrival) noexcept {
+  if (arrival != EcnState::Arrival::Mark && arrival != EcnState::Arrival::Repeated) return;
+  delayed_ack_.leave_interactive();
+  delayed_ack_.be_quick(rcv_.window(), rcv_mss_, 2);
 }
 
 // Now or later: RFC 9293 §3.8.6.3, RFC 5681 §4.2.

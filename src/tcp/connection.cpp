@@ -68,6 +68,8 @@ ConnectionInfo Connection::info() const {
   info.syn_data_bytes = syn_data_;
   info.timestamps = timestamps_;
   info.sack = sack_;
+  info.ecn = ecn_.agreed();
+  info.ecn_seen = ecn_.seen();
   info.snd_wscale = snd_.scale().shift;
   info.rcv_wscale = rcv_.scale().shift;
   info.snd_mss = send_mss();
@@ -111,6 +113,8 @@ CaState Connection::ca_state() const noexcept {
       return CaState::Recovery;
     case Phase::Loss:
       return CaState::Loss;
+    case Phase::Cwr:
+      return CaState::Cwr;
     default:
       return dup_acks_ > 0 ? CaState::Disorder : CaState::Open;
   }

@@ -16,6 +16,7 @@
 #include "firstflight/stack.hpp"
 #include "tcp/cc/reno.hpp"
 #include "tcp/delayed_ack.hpp"
+#include "tcp/ecn.hpp"
 #include "tcp/environment.hpp"
 #include "tcp/fastopen/client_cache.hpp"
 #include "tcp/handshake.hpp"
@@ -153,7 +154,8 @@ class Connection {
 
  private:
   enum class Verdict : std::uint8_t { Continue, Done };
-  enum class Phase : std::uint8_t { Open, Recovery, Loss };  // RFC 5681's states of the sender
+  // RFC 5681's states of the sender; Cwr: the window was reduced because of a mark (RFC 3168 §6.1.2).
+  enum class Phase : std::uint8_t { Open, Cwr, Recovery, Loss };
 
   // open.cpp
   void begin(const FourTuple& tuple, const Path& path, Seq iss, std::uint32_t ts_offset);
@@ -180,6 +182,7 @@ class Connection {
   Verdict check_syn(Context& c, const Segment& segment);
   Verdict check_ack(Context& c, const Segment& segment);
   void process_text(Context& c, Segment& segment);
+  void take_note_of_mark(EcnState::Arrival arrival) noexcept;
   void process_fin(Context& c);
   void update_ts_recent(const Context& c, const Segment& segment) noexcept;
   [[nodiscard]] bool peer_clock_may_have_turned(const Context& c) const noexcept;
@@ -204,6 +207,7 @@ class Connection {
   void measure_rtt(Context& c, const Segment& segment, const SendHalf::Acknowledged& acked);
   void measure_handshake(Context& c, const Segment& segment, SendHalf::Acknowledged acked);
   void duplicate_ack(Context& c);
+  void congestion_echoed(Context& c, std::uint32_t bytes);
   void advance_recovery(Context& c, std::uint32_t bytes, std::uint32_t flight_before);
   void acknowledged_fin(Context& c, const Segment& segment);
   void restart_retransmit_timer(Context& c);
@@ -226,10 +230,10 @@ class Connection {
   bool transmit_new(Context& c, TxPacket& packet);
   bool transmit_probe(Context& c, TxPacket& packet);
   bool transmit_ack(Context& c, TxPacket& packet);
-  void emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket& packet) {
-    emit_segment(c, seq, flags, packet, send_mss());
+  void emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket& packet, wire::Ecn ecn = wire::Ecn::NotEct) {
+    emit_segment(c, seq, flags, packet, ecn, send_mss());
   }
-  void emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket& packet, std::uint32_t mss);
+  void emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket& packet, wire::Ecn ecn, std::uint32_t mss);
   void ack_went_out() noexcept;
   [[nodiscard]] std::uint32_t congestion_room() const noexcept;
   [[nodiscard]] std::uint32_t sendable_length(std::uint32_t window) noexcept;
@@ -312,6 +316,7 @@ class Connection {
   std::unique_ptr<MtuProbing> mtu_probing_;  // null: it is off, or the path under no suspicion
   Timers timers_;
   DelayedAck delayed_ack_;
+  EcnState ecn_;
   Reno cc_;
 
   // Timestamps (RFC 7323)
@@ -365,6 +370,7 @@ class Connection {
   std::uint32_t dup_bytes_ = 0;          // bytes that duplicate ACKs say have left the network (RFC 5681 §3.2)
   Seq high_;                             // recovery ends when this is acknowledged (RFC 6582 "recover")
   Seq small_end_;
+  Seq cwr_end_;               // until this is acknowledged, the window is not reduced for a mark again
   Instant timeouts_began_{};  // when the first of the consecutive time-outs was
   Instant probes_began_{};    // when the first window probe since the window closed went out
   Instant last_sent_{};

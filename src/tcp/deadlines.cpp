@@ -89,6 +89,7 @@ void Connection::retransmission_timeout(Context& c) {
   if (mtu_probing_ != nullptr) mtu_probing_->inconclusive();
   const bool first = phase_ != Phase::Loss || !before(snd_.una(), high_);
   cc_.timed_out(snd_.outstanding(), send_mss(), first && retransmits_ == 0);
+  ecn_.window_reduced();
   phase_ = Phase::Loss;
   high_ = snd_.nxt();
   dup_acks_ = 0;

@@ -30,6 +30,7 @@ void emit(const FourTuple& tuple, const Delivery& delivery, const SegmentToSend&
   ip.destination = tuple.remote.address;
   ip.protocol = wire::protocol::kTcp;
   ip.ttl = delivery.ttl;
+  ip.traffic_class = static_cast<std::uint8_t>(delivery.traffic_class | static_cast<std::uint8_t>(segment.ecn));
   // Never fragmented, so that the identification may be anything, and 0 is (RFC 6864 §4.1).
   ip.dont_fragment = true;
   wire::emit_ip(ip, transport_size, packet.header_bytes.data());

@@ -16,6 +16,7 @@ struct SegmentToSend {
   wire::TcpFlags flags;
   WireWindow window;
   std::uint16_t urgent_pointer = 0;
+  wire::Ecn ecn = wire::Ecn::NotEct;
   wire::TcpOptions options;
 };
 
@@ -23,6 +24,7 @@ struct SegmentToSend {
 struct Delivery {
   std::uint16_t interface = 0;
   std::uint8_t ttl = 64;
+  std::uint8_t traffic_class = 0;  // DSCP; the ECN bits are each segment's own
 };
 
 // Writes IP and TCP header in front of the payload that `packet` holds already, the checksum left to be completed. A

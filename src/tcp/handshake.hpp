@@ -10,6 +10,7 @@
 #include "firstflight/address.hpp"
 #include "firstflight/settings.hpp"
 #include "firstflight/socket_options.hpp"
+#include "tcp/ecn.hpp"
 #include "tcp/emit.hpp"
 #include "wire/tcp_options.hpp"
 
@@ -50,12 +51,13 @@ struct Offer {
   bool timestamps = false;
   bool sack = false;
   bool window_scaling = false;
+  bool ecn = false;  // agreed to; whether it is asked for is the connection's affair
   // tcp_min_snd_mss: a peer that asks for less would have us send headers only.
   std::uint16_t min_snd_mss = 48;
 
   static Offer of(const Settings& settings) noexcept {
     return {settings.tcp_timestamps, settings.tcp_sack, settings.tcp_window_scaling,
-            static_cast<std::uint16_t>(settings.tcp_min_snd_mss)};
+            settings.tcp_ecn != ecn_setting::kOff, static_cast<std::uint16_t>(settings.tcp_min_snd_mss)};
   }
 };
 
@@ -65,10 +67,12 @@ struct Agreed {
   bool timestamps = false;
   bool sack = false;
   bool window_scaling = false;
+  bool ecn = false;
   WindowScale snd_scale;  // the peer's
   Timestamp ts_recent;
 
-  static Agreed of(const Offer& offer, const wire::TcpOptions& peer, bool v4) noexcept {
+  static Agreed of(const Offer& offer, const Segment& syn, bool v4) noexcept {
+    const wire::TcpOptions& peer = syn.options;
     Agreed agreed;
     agreed.peer_mss = std::max(peer.mss.value_or(v4 ? kDefaultMss : kDefaultMssV6), offer.min_snd_mss);
     agreed.timestamps = offer.timestamps && peer.timestamps.has_value();
@@ -76,6 +80,7 @@ struct Agreed {
     agreed.window_scaling = offer.window_scaling && peer.window_scale.has_value();
     if (agreed.window_scaling) agreed.snd_scale = *peer.window_scale;
     if (peer.timestamps) agreed.ts_recent = peer.timestamps->value;
+    agreed.ecn = offer.ecn && (syn.flags.ack() ? agrees_to_ecn(syn.flags) : asks_for_ecn(syn.flags, syn.ecn));
     return agreed;
   }
 };

@@ -88,7 +88,7 @@ Connection::MtuProbe Connection::transmit_mtu_probe(Context& c, TxPacket& packet
   last_sent_ = c.now;
   timers_.cancel(TimerKind::Persist);
   if (!timers_.armed(TimerKind::Retransmit)) timers_.arm(TimerKind::Retransmit, c.now + rto());
-  emit_segment(c, seq, TcpFlags::kAck, packet, *payload);
+  emit_segment(c, seq, TcpFlags::kAck, packet, ecn_.agreed() ? wire::Ecn::Ect0 : wire::Ecn::NotEct, *payload);
   return MtuProbe::Sent;
 }
 

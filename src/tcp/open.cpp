@@ -37,6 +37,7 @@ void Connection::open(Context& c, const ActiveOpen& how, Slice data) {
   timestamps_ = offer.timestamps;
   sack_ = offer.sack;
   window_scaling_ = offer.window_scaling;
+  ecn_.ask(c.env.settings.tcp_ecn == ecn_setting::kAskAndAgree);
   set_state(c, TcpState::SynSent);
   c.env.counters.add(Counter::Tcp_ActiveOpens);
 
@@ -62,6 +63,7 @@ void Connection::agree(Context& c, const Agreed& agreed) {
   timestamps_ = agreed.timestamps;
   sack_ = agreed.sack;
   window_scaling_ = agreed.window_scaling;
+  ecn_.agree(agreed.ecn);
   snd_.set_scale(agreed.snd_scale);
   rcv_.set_scale(window_scaling_ ? ReceiveHalf::scale_for(receive_buffer(c)) : WindowScale{});
   if (timestamps_) {
@@ -160,11 +162,12 @@ void Connection::arrives_in_syn_sent(Context& c, Segment& segment) {
     return finish(c, Error::ConnectionRefused);
   }
   if (!segment.flags.syn()) return c.env.counters.drop(DropReason::TcpFlags);
-  const Offer offer = Offer::of(c.env.settings);
+  Offer offer = Offer::of(c.env.settings);
+  offer.ecn = ecn_.asked();
   const BufferSizes buffer = receive_buffer(c);
   rcv_.start(segment.seq, ReceiveHalf::initial_window(buffer, path_.mss(tuple_.local.address.is_v4())), buffer);
   ack_edge_ = rcv_.nxt();
-  agree(c, Agreed::of(offer, segment.options, tuple_.local.address.is_v4()));
+  agree(c, Agreed::of(offer, segment, tuple_.local.address.is_v4()));
   if (segment.flags.ack()) {
     connected_by_syn_ack(c, segment);
   } else {

@@ -13,7 +13,7 @@ std::uint32_t microseconds(Instant t) noexcept {
 
 void Request::begin(const FourTuple& tuple, std::uint16_t interface, const Segment& syn, const Offer& offer,
                     Seq iss) noexcept {
-  const Agreed agreed = Agreed::of(offer, syn.options, tuple.local.address.is_v4());
+  const Agreed agreed = Agreed::of(offer, syn, tuple.local.address.is_v4());
   tuple_ = tuple;
   interface_ = interface;
   iss_ = iss;
@@ -22,6 +22,7 @@ void Request::begin(const FourTuple& tuple, std::uint16_t interface, const Segme
   timestamps_ = agreed.timestamps;
   sack_ = agreed.sack;
   window_scaling_ = agreed.window_scaling;
+  ecn_ = agreed.ecn;
   snd_scale_ = agreed.snd_scale;
   ts_recent_ = agreed.ts_recent;
 }
@@ -75,6 +76,7 @@ void Request::emit_syn_ack(Environment& env, Instant now, const Path& path, cons
   segment.seq = iss_;
   segment.ack = irs_ + 1;
   segment.flags.bits = TcpFlags::kSyn | TcpFlags::kAck;
+  if (ecn_) segment.flags.bits |= TcpFlags::kEce;
   segment.window = WireWindow::of(ReceiveHalf::initial_window(buffer, mss), WindowScale{});
   segment.options.mss = mss;
   segment.options.sack_permitted = sack_;
@@ -101,6 +103,7 @@ PassiveOpen Request::passive_open(Instant now, const Path& path, std::uint32_t t
   how.agreed.timestamps = timestamps_;
   how.agreed.sack = sack_;
   how.agreed.window_scaling = window_scaling_;
+  how.agreed.ecn = ecn_;
   how.agreed.snd_scale = snd_scale_;
   how.agreed.ts_recent = ts_recent_;
   how.iss = iss_;

@@ -71,6 +71,7 @@ class Request {
   bool timestamps_ : 1 = false;
   bool sack_ : 1 = false;
   bool window_scaling_ : 1 = false;
+  bool ecn_ : 1 = false;
   bool grants_cookie_ : 1 = false;
   bool experimental_ : 1 = false;
   bool retransmitted_ : 1 = false;

@@ -3,6 +3,7 @@
 
 #include "base/seq.hpp"
 #include "firstflight/bytes.hpp"
+#include "wire/ip.hpp"
 #include "wire/tcp.hpp"
 
 namespace ff::tcp {
@@ -13,6 +14,7 @@ struct Segment {
   wire::TcpFlags flags;
   WireWindow window;
   std::uint16_t urgent_pointer = 0;
+  wire::Ecn ecn = wire::Ecn::NotEct;  // of the packet that brought it
   wire::TcpOptions options;
   Slice payload;
   ByteSpan headers;  // IP and TCP header as they came

@@ -22,7 +22,8 @@ std::int64_t period_of(Instant now) noexcept { return now.time_since_epoch() / S
 constexpr std::uint32_t kScaleMask = 0xf;
 constexpr std::uint32_t kNoScale = 0xf;  // a shift is at most 14
 constexpr std::uint32_t kSack = 0x10;
-constexpr std::uint32_t kMask = 0x3f;  // one more for ECN
+constexpr std::uint32_t kEcn = 0x20;
+constexpr std::uint32_t kMask = 0x3f;
 
 }  // namespace
 
@@ -59,6 +60,7 @@ std::uint32_t cookie_timestamp_shift(Instant now, const Agreed& agreed) noexcept
   const std::uint32_t clock = timestamp_at(now, 0).raw();
   std::uint32_t value = agreed.window_scaling ? agreed.snd_scale.shift : kNoScale;
   if (agreed.sack) value |= kSack;
+  if (agreed.ecn) value |= kEcn;
   value |= clock & ~kMask;
   if (value > clock) value -= kMask + 1;  // the peer may not see a time that is still to come
   return value - clock;
@@ -68,6 +70,7 @@ Agreed agreed_in_timestamp(Timestamp echo) noexcept {
   Agreed agreed;
   agreed.timestamps = true;
   agreed.sack = (echo.raw() & kSack) != 0;
+  agreed.ecn = (echo.raw() & kEcn) != 0;
   const std::uint32_t scale = echo.raw() & kScaleMask;
   agreed.window_scaling = scale != kNoScale;
   if (agreed.window_scaling) agreed.snd_scale = WindowScale{static_cast<std::uint8_t>(scale)};

@@ -1,6 +1,6 @@
 // SYN cookies (RFC 4987 §3.6): where the SYN queue is full, nothing is kept of a SYN. All that a connection needs to
 // know of it returns with the last ACK of the handshake: the MSS in the initial sequence number that we chose, window
-// scale and SACK in the lowest bits of the timestamp that the peer echoes.
+// scale, SACK and ECN in the lowest bits of the timestamp that the peer echoes.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,7 @@ class SynCookies {
 // What to add to the offset of our timestamps so that the one of `now` tells what was agreed on; it is at most 63 ms
 // early.
 std::uint32_t cookie_timestamp_shift(Instant now, const Agreed& agreed) noexcept;
-// What a timestamp of ours, without its offset, tells. Filled in are window scaling and SACK.
+// What a timestamp of ours, without its offset, tells. Filled in are window scaling, SACK and ECN.
 Agreed agreed_in_timestamp(Timestamp echo) noexcept;
 
 }  // namespace ff::tcp

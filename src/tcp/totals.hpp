@@ -12,9 +12,10 @@ namespace ff::tcp {
 struct Totals {
   std::uint32_t segs_in = 0, segs_out = 0;
   std::uint32_t data_segs_in = 0, data_segs_out = 0;
-  std::uint32_t delivered = 0;    // segments of ours that arrived
-  std::uint32_t rcv_ooopack = 0;  // that came ahead of a gap
-  std::uint32_t rcv_drops = 0;    // for which there was no room
+  std::uint32_t delivered = 0;     // segments of ours that arrived
+  std::uint32_t delivered_ce = 0;  // of them, acknowledged with ECN's echo
+  std::uint32_t rcv_ooopack = 0;   // that came ahead of a gap
+  std::uint32_t rcv_drops = 0;     // for which there was no room
   Instant last_data_recv{};
   Instant last_ack_recv{};
 
@@ -36,6 +37,7 @@ struct Totals {
     info.data_segs_in = data_segs_in;
     info.data_segs_out = data_segs_out;
     info.delivered = delivered;
+    info.delivered_ce = delivered_ce;
     info.rcv_ooopack = rcv_ooopack;
     info.rcv_drops = rcv_drops;
     info.last_data_recv = last_data_recv;

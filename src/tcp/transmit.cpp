@@ -46,11 +46,14 @@ bool Connection::transmit_syn(Context& c, TxPacket& packet) {
   if (has_fast_open_option_ && first) segment.options.fast_open = fast_open_option_;
   if (syn_ack) {
     segment.flags.bits |= TcpFlags::kAck;
+    if (ecn_.agreed()) segment.flags.bits |= TcpFlags::kEce;
     segment.ack = rcv_.nxt();
     const std::uint32_t window = std::min<std::uint32_t>(rcv_.window(), 65535);
     segment.window = WireWindow::of(window, WindowScale{});
     ack_went_out();
   } else {
+    // RFC 3168 §6.1.1.1: a box on the path may drop a SYN for its flags.
+    if (ecn_.asked() && (first || !c.env.settings.tcp_ecn_fallback)) segment.flags.bits |= kEcnSetup;
     segment.window = WireWindow::of(ReceiveHalf::initial_window(receive_buffer(c), path_.mss(v4)), WindowScale{});
     if (first && syn_data_ > 0) {
       syn_data_ = snd_.gather(snd_.iss() + 1, syn_data_, packet);
@@ -222,6 +225,10 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
   std::uint8_t flags = TcpFlags::kAck;
   if (length > 0 && last && !more_follows_) flags |= TcpFlags::kPsh;
   if (fin) flags |= TcpFlags::kFin;
+  // RFC 3168 §6.1.5: only what is sent for the first time may be marked; were it repeated data, a mark in it could be
+  // forged, and its loss would go unnoticed.
+  const bool may_be_marked = ecn_.agreed() && length > 0;
+  if (may_be_marked) flags |= ecn_.flags_for_new_data();
   const std::uint32_t mss = send_mss();
   snd_.sent(length + static_cast<std::uint32_t>(fin), c.now, c.send_cache);
   if (length % mss != 0) {
@@ -237,7 +244,7 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
   last_sent_ = c.now;
   timers_.cancel(TimerKind::Persist);
   if (!timers_.armed(TimerKind::Retransmit)) timers_.arm(TimerKind::Retransmit, c.now + rto());
-  emit_segment(c, seq, flags, packet);
+  emit_segment(c, seq, flags, packet, may_be_marked ? wire::Ecn::Ect0 : wire::Ecn::NotEct);
   return true;
 }
 
@@ -299,11 +306,13 @@ wire::TcpOptions Connection::segment_options(const Context& c, bool with_sack) n
   return options;
 }
 
-void Connection::emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket& packet, std::uint32_t mss) {
+void Connection::emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket& packet, wire::Ecn ecn,
+                              std::uint32_t mss) {
   SegmentToSend segment;
   segment.seq = seq;
   segment.ack = rcv_.nxt();
-  segment.flags.bits = flags;
+  segment.flags.bits = static_cast<std::uint8_t>(flags | ecn_.flags_for_acknowledgement());
+  segment.ecn = ecn;
   if (c.env.memory.under_pressure()) [[unlikely]]
     rcv_.restrain(kSegmentsUnderPressure * path_.mss(tuple_.local.address.is_v4()));
   segment.window = rcv_.advertise(rcv_mss_);

@@ -21,6 +21,14 @@ inline constexpr std::uint8_t kIcmp6 = 58;
 inline constexpr std::size_t kIpv4HeaderSize = 20;
 inline constexpr std::size_t kIpv6HeaderSize = 40;
 
+// RFC 3168 §5: what the low two bits of the traffic class say of congestion.
+enum class Ecn : std::uint8_t {
+  NotEct,  // the transport would not understand a mark
+  Ect1,    // it would
+  Ect0,    // it would, and this is the codepoint that classic ECN uses
+  Ce,      // marked: congestion experienced
+};
+
 struct IpHeader {
   IpAddress source;
   IpAddress destination;
@@ -29,6 +37,8 @@ struct IpHeader {
   std::uint8_t traffic_class = 0;    // DSCP and ECN: the low two bits are ECN (RFC 3168)
   std::uint16_t identification = 0;  // IPv4 only
   bool dont_fragment = true;         // IPv4 only
+
+  [[nodiscard]] Ecn ecn() const noexcept { return static_cast<Ecn>(traffic_class & 3); }
 };
 
 // A packet whose IP header holds together: the header's value, and where the payload lies in the packet.

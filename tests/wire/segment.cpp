@@ -119,7 +119,7 @@ std::optional<std::size_t> decode_ip(ByteSpan packet, std::uint8_t ttl, Observed
   if (packet.empty()) return fault("empty packet"), std::nullopt;
   if (packet[0] >> 4 == 4 && packet.size() >= 40) {
     if (packet[0] != 0x45) fault("IPv4 header with options");
-    if (packet[1] != 0) fault(fmt::format("IPv4 traffic class {:#x}", packet[1]));
+    out.traffic_class = packet[1];
     if (get(packet, 2, 2) != packet.size())
       fault(fmt::format("IPv4 length {} of {}", get(packet, 2, 2), packet.size()));
     if (get(packet, 6, 2) != 0x4000) fault(fmt::format("IPv4 fragment field {:#x}, not DF", get(packet, 6, 2)));
@@ -131,7 +131,7 @@ std::optional<std::size_t> decode_ip(ByteSpan packet, std::uint8_t ttl, Observed
     return 20;
   }
   if (packet[0] >> 4 == 6 && packet.size() >= 60) {
-    if ((get(packet, 0, 2) & 0x0ff0) != 0) fault(fmt::format("IPv6 traffic class {:#x}", get(packet, 0, 2)));
+    out.traffic_class = static_cast<std::uint8_t>(get(packet, 0, 2) >> 4);
     if (get(packet, 4, 2) + 40 != packet.size())
       fault(fmt::format("IPv6 length {} of {}", get(packet, 4, 2), packet.size()));
     if (packet[6] != kTcp) return fault(fmt::format("next header {}", packet[6])), std::nullopt;
@@ -173,17 +173,18 @@ std::uint32_t pseudo_header_sum(const IpAddress& source, const IpAddress& destin
 }
 
 std::vector<std::uint8_t> ip_packet(const IpAddress& source, const IpAddress& destination, std::uint8_t protocol,
-                                    ByteSpan payload) {
+                                    ByteSpan payload, std::uint8_t traffic_class) {
   const auto size = static_cast<std::uint32_t>(payload.size());
   std::vector<std::uint8_t> packet;
   if (source.is_v4()) {
-    put16(packet, 0x4500), put16(packet, 20 + size), put16(packet, 0x1234), put16(packet, 0x4000);
+    put16(packet, 0x4500u + traffic_class), put16(packet, 20 + size), put16(packet, 0x1234), put16(packet, 0x4000);
     put8(packet, 64), put8(packet, protocol), put16(packet, 0);
     put(packet, source.v4_bytes()), put(packet, destination.v4_bytes());
     const std::uint16_t sum = internet_checksum(packet);
     packet[10] = static_cast<std::uint8_t>(sum >> 8), packet[11] = static_cast<std::uint8_t>(sum);
   } else {
-    put32(packet, 0x60000000), put16(packet, size), put8(packet, protocol), put8(packet, 64);
+    put32(packet, 0x60000000u + (std::uint32_t{traffic_class} << 20)), put16(packet, size), put8(packet, protocol),
+        put8(packet, 64);
     put(packet, source.bytes()), put(packet, destination.bytes());
   }
   put(packet, payload);
@@ -241,7 +242,7 @@ std::vector<std::uint8_t> Codec::encode(const Segment& s, const Numbering& numbe
                                                                         kTcp, static_cast<std::uint32_t>(t.size()))) +
                                  (s.bad_checksum_ ? 1 : 0));
   t[16] = static_cast<std::uint8_t>(sum >> 8), t[17] = static_cast<std::uint8_t>(sum);
-  return ip_packet(numbering.peer.address, numbering.own.address, kTcp, t);
+  return ip_packet(numbering.peer.address, numbering.own.address, kTcp, t, s.traffic_class_);
 }
 
 Observed Codec::decode(ByteSpan packet, std::uint8_t ttl) {
@@ -274,6 +275,7 @@ std::vector<std::string> Codec::differences(const Segment& e, const Observed& o,
   differ("source", Endpoint{n.own.address, n.own.port}.to_string(), Endpoint{o.source, o.source_port}.to_string());
   differ("destination", n.peer.to_string(), Endpoint{o.destination, o.destination_port}.to_string());
   differ("flags", flags_text(e.flags_), flags_text(o.flags));
+  differ("traffic class", e.traffic_class_, o.traffic_class);
   differ("sequence number", e.raw_seq_ ? e.seq_ : n.own_isn + e.seq_, o.seq);
   const bool has_ack = (e.flags_ & flag::kAck) != 0;
   differ("acknowledgement number", !has_ack ? 0u : e.raw_ack_ ? e.ack_ : n.peer_isn + e.ack_, o.ack);
@@ -308,6 +310,7 @@ std::string Codec::describe(const Segment& s, const Numbering& n, bool from_peer
   if ((s.flags_ & flag::kAck) != 0) text += fmt::format(" ack {}{}", s.raw_ack_ ? "raw " : "", s.ack_);
   if (from_peer || s.window_) text += fmt::format(" win {}", s.window_.value_or(65535));
   if (s.urgent_ != 0) text += fmt::format(" urg {}", s.urgent_);
+  if (s.traffic_class_ != 0) text += fmt::format(" tos {:#x}", s.traffic_class_);
   if (s.segment_size_ != 0) text += fmt::format(" in pieces of {}", s.segment_size_);
   return text + options_text(as_bytes(options(s, n, from_peer)), option_bases(n, from_peer));
 }
@@ -318,6 +321,7 @@ std::string Codec::describe(const Observed& o, const Numbering& n) {
                                  relative(o.seq + length, n.own_isn), length);
   if ((o.flags & flag::kAck) != 0) text += fmt::format(" ack {}", relative(o.ack, n.peer_isn));
   text += fmt::format(" win {}", o.window);
+  if (o.traffic_class != 0) text += fmt::format(" tos {:#x}", o.traffic_class);
   if (o.segment_size != 0) text += fmt::format(" in pieces of {}", o.segment_size);
   return text + options_text(as_bytes(o.options), option_bases(n, false));
 }

@@ -42,6 +42,23 @@ class Segment {
   Segment fin() && {
     return set([&] { flags_ |= flag::kFin; });
   }
+  Segment ece() && {
+    return set([&] { flags_ |= flag::kEce; });
+  }
+  Segment cwr() && {
+    return set([&] { flags_ |= flag::kCwr; });
+  }
+  // The packet's ECN codepoint (RFC 3168 §5); without these it is not ECT.
+  Segment ect() && {
+    return set([&] { traffic_class_ = 2; });
+  }
+  Segment ce() && {
+    return set([&] { traffic_class_ = 3; });
+  }
+  // DSCP and ECN together.
+  Segment traffic_class(std::uint8_t value) && {
+    return set([&] { traffic_class_ = value; });
+  }
   // Flags that make no sense together, for hostile input.
   Segment flags(std::uint8_t bits) && {
     return set([&] { flags_ = bits; });
@@ -122,6 +139,7 @@ class Segment {
   std::uint32_t seq_;
   std::uint32_t ack_ = 0;
   bool raw_seq_ = false, raw_ack_ = false;
+  std::uint8_t traffic_class_ = 0;
   std::optional<std::uint16_t> window_;
   bool any_window_ = false;
   std::uint16_t urgent_ = 0;
@@ -161,7 +179,7 @@ struct Observed {
   IpAddress source, destination;
   std::uint16_t source_port = 0, destination_port = 0;
   std::uint32_t seq = 0, ack = 0;
-  std::uint8_t flags = 0;
+  std::uint8_t flags = 0, traffic_class = 0;
   std::uint16_t window = 0, urgent = 0;
   std::string options, payload;
   std::uint16_t segment_size = 0;
@@ -204,6 +222,6 @@ std::uint32_t pseudo_header_sum(const IpAddress& source, const IpAddress& destin
                                 std::uint32_t length);
 // An IP header in front of `payload`.
 std::vector<std::uint8_t> ip_packet(const IpAddress& source, const IpAddress& destination, std::uint8_t protocol,
-                                    ByteSpan payload);
+                                    ByteSpan payload, std::uint8_t traffic_class = 0);
 
 }  // namespace ff::wiretest
