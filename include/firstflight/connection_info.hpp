@@ -48,6 +48,9 @@ struct ConnectionInfo {
   std::optional<Error> error;  // why it ended, if not in order
   FastOpenOutcome fast_open = FastOpenOutcome::NotTried;
   std::uint32_t syn_data_bytes = 0;  // bytes that rode in the SYN: sent (client) or taken (server)
+  // Server: while the handshake is not over, how many bytes at the beginning of the stream came in the SYN, read or
+  // not. An application that must not act twice upon a copy waits until this is 0.
+  std::uint32_t early_bytes = 0;
   bool timestamps = false;
   bool sack = false;
   bool ecn = false;       // both sides understand marks

@@ -6,11 +6,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "firstflight/address.hpp"
 #include "firstflight/bytes.hpp"
-#include "firstflight/time.hpp"
 
 namespace ff {
 
@@ -57,33 +54,24 @@ enum class FastOpenOutcome : std::uint8_t {
   NotTried,          // the application did not ask for Fast Open
   Pending,           // the SYN is out, the answer is not in
   Accepted,          // client: the server acknowledged the data in the SYN; server: we took it
-  Disabled,          // net.ipv4.tcp_fastopen does not allow it
+  Disabled,          // net.ipv4.tcp_fastopen does not allow it, or the client has no cache for cookies
   NoCookieYet,       // client: a cookie was asked for, and granted for the next time; server: we granted one
   CookieNotGranted,  // client: a cookie was asked for, and the server did not grant one
   CookieRefused,     // client: the server took no data and granted a fresh cookie; server: the cookie was not ours
   DataNotAcked,      // client: the SYN-ACK acknowledged the SYN alone
-  SynRetransmitted,  // client: the SYN with data was lost and went again without
-  PathBlackholed,    // client: this destination lost such SYNs lately and is left alone for a while
+  SynRetransmitted,  // client: the SYN with data, or with the option alone, was lost and went again without
+  PathBlackholed,    // client: this path swallowed Fast Open lately and is left alone for a while
   NoData,            // client: there was nothing to put into the SYN
   ListenerFull,      // server: the listener's bound on half-open Fast Open connections was reached
   NotEnabled,        // server: the listener has Fast Open off
+  SynRepeated,       // server: the same SYN with the same data has come before
 };
-inline constexpr std::size_t kFastOpenOutcomes = static_cast<std::size_t>(FastOpenOutcome::NotEnabled) + 1;
+inline constexpr std::size_t kFastOpenOutcomes = static_cast<std::size_t>(FastOpenOutcome::SynRepeated) + 1;
 
 // "CookieRefused", the name of the outcome's counter.
 std::string_view name_of(FastOpenOutcome) noexcept;
 
 // One plain phrase, for example "no cookie yet: one was granted for next time".
 std::string_view to_string(FastOpenOutcome) noexcept;
-
-// What a client knows of one destination (RFC 7413 §4.1.3.1).
-struct FastOpenCacheEntry {
-  IpAddress destination;
-  FastOpenCookie cookie;         // size 0: none
-  std::uint16_t mss = 0;         // the server's MSS option, which bounds the data in a SYN
-  bool experimental = false;     // the cookie came, or is to be asked for, in option 254 (RFC 6994, magic 0xF989)
-  std::uint32_t syn_losses = 0;  // consecutive SYNs with data that were lost
-  Instant retry_after{};         // no Fast Open to this destination before
-};
 
 }  // namespace ff

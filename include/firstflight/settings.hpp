@@ -83,6 +83,10 @@ struct Settings {
   std::uint32_t tcp_fastopen = 0x3;                         // net.ipv4.tcp_fastopen; Linux's default is 0x1
   std::optional<FastOpenKeys> tcp_fastopen_key;             // net.ipv4.tcp_fastopen_key; unset: from the stack's seed
   std::uint32_t tcp_fastopen_blackhole_timeout_sec = 3600;  // net.ipv4...; Linux's default is 0
+  // net.ipv4...; these three are none of Linux's
+  std::uint32_t tcp_fastopen_cache_expire_sec = 604800;
+  std::uint32_t tcp_fastopen_cache_max = 16384;
+  std::uint32_t tcp_fastopen_replay_filter_kb = 0;
   std::uint32_t tcp_fin_timeout = 60;                       // net.ipv4.tcp_fin_timeout, seconds
   std::uint32_t tcp_invalid_ratelimit = 500;                // net.ipv4.tcp_invalid_ratelimit, milliseconds
   std::uint32_t tcp_keepalive_intvl = 75;                   // net.ipv4.tcp_keepalive_intvl

@@ -26,6 +26,7 @@
 #include "firstflight/datagram.hpp"
 #include "firstflight/error.hpp"
 #include "firstflight/fast_open.hpp"
+#include "firstflight/fast_open_cache.hpp"
 #include "firstflight/network.hpp"
 #include "firstflight/packet.hpp"
 #include "firstflight/seed.hpp"
@@ -102,7 +103,10 @@ struct ConnectOptions {
   std::optional<BindingId> binding{};
   FastOpenMode fast_open = FastOpenMode::Off;
   bool fast_open_no_cookie = false;  // TCP_FASTOPEN_NO_COOKIE: data in the SYN without a cookie
-  Slice data{};                      // the first bytes to send; they go out in the SYN as far as they may
+  // Connections of different partitions share nothing that a server has granted or a path has done, so that no server
+  // can tell by its cookie that two of them are of one client. A browser gives each site that it shows one of its own.
+  std::uint64_t fast_open_partition = 0;
+  Slice data{};  // the first bytes to send; they go out in the SYN as far as they may
   SocketOptions options{};
   std::uint64_t user_data = 0;  // comes back in events
 };
@@ -131,6 +135,9 @@ struct Event {
   ConnectionId connection;  // set for all others, but for
   DatagramId datagram;      // a datagram socket's kReadable, kWritable and kError
   std::uint64_t user_data = 0;
+  // ConnectionInfo::early_bytes: so many bytes came in a SYN and may be a copy of older ones. kEstablished tells that
+  // they are none.
+  std::uint32_t early_bytes = 0;
 };
 
 class Stack {
@@ -248,9 +255,11 @@ class Stack {
   // Who is told what happens to connections from now on; null: nobody. It must outlive the stack, or be taken away.
   void set_trace(TraceSink* sink) noexcept;
 
-  // Replaces what is known of one destination.
-  void set_fast_open_cache(const FastOpenCacheEntry& entry);
-  void clear_fast_open_cache();
+  // Replaces what is known of one path; what has been used least makes room. NoBufferSpace: tcp_fastopen_cache_max is
+  // 0; InvalidArgument: no two addresses of one IP version.
+  Result<void> set_fast_open_cache(const FastOpenCacheEntry& entry);
+  // Forgets everything, or all that one partition knows.
+  void clear_fast_open_cache(std::optional<std::uint64_t> partition = std::nullopt);
 
   // ---- poll_*: what the world should do now ----------------------------------------------------------------------
   // The next packet to send; false when there is none. `packet` is cleared first, so one object serves for all.
@@ -275,7 +284,9 @@ class Stack {
   [[nodiscard]] std::size_t fragment_memory() const noexcept;
   [[nodiscard]] const Settings& settings() const noexcept;
   [[nodiscard]] const Counters& counters() const noexcept;
-  [[nodiscard]] std::vector<FastOpenCacheEntry> fast_open_cache() const;
+  // What is used first stands last: given to set_fast_open_cache() in this order, they make the same cache again.
+  // Without what tcp_fastopen_cache_expire_sec has made too old.
+  [[nodiscard]] std::vector<FastOpenCacheEntry> fast_open_cache(Instant now) const;
   // The keys that grant cookies where a listener has none of its own.
   [[nodiscard]] FastOpenKeys fast_open_keys() const;
   // The cookie that this stack grants `client` for connections to `server`.

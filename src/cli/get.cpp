@@ -15,6 +15,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/common_options.hpp"
+#include "cli/fast_open_cache_file.hpp"
 #include "cli/fetch.hpp"
 #include "cli/get_report.hpp"
 #include "cli/ladder.hpp"
@@ -36,6 +37,7 @@ struct GetOptions {
   StackOptions stack;
   std::vector<Url> urls;
   bool no_fast_open = false;
+  std::optional<std::string> fast_open_cache;
   std::uint32_t repeat = 1;
   bool trace = false;
   bool json = false;
@@ -92,6 +94,7 @@ class GetProgram {
  public:
   explicit GetProgram(const GetOptions& options)
       : options_(options),
+        cache_(options.fast_open_cache ? std::make_unique<FastOpenCacheFile>(*options.fast_open_cache) : nullptr),
         body_(options.output),
         host_(options.stack, options.trace ? &recorder_ : nullptr),
         report_(options.body_to_stdout() ? stderr : stdout),
@@ -101,6 +104,7 @@ class GetProgram {
       if (!remote) throw UsageError(remote.error());
       for (unsigned visit = 1; visit <= options.repeat; ++visit) jobs_.push_back({url, *remote, visit, {}});
     }
+    if (cache_) cache_->load(host_.stack(), host_.loop().now());
   }
 
   // True when every fetch went well.
@@ -125,6 +129,7 @@ class GetProgram {
   void report_trace() const;
 
   const GetOptions& options_;
+  std::unique_ptr<FastOpenCacheFile> cache_;  // null: nothing is kept
   BodyFile body_;
   LadderRecorder recorder_;
   StackHost host_;
@@ -154,6 +159,7 @@ bool GetProgram::run() {
   loop.run();
   if (options_.json) fmt::print(report_, "{}\n", json_.dump(2));
   if (options_.trace) report_trace();
+  if (cache_) cache_->save(host_.stack(), loop.now());
   if (const std::string trouble = host_.trouble(); !trouble.empty()) throw Failure(trouble);
   return all_well_;
 }
@@ -276,7 +282,12 @@ void add_get_command(CLI::App& app) {
       ->expected(1, 1000)
       ->allow_extra_args()
       ->required();
-  command->add_flag("--no-fast-open", options->no_fast_open, "open connections the ordinary way");
+  CLI::Option* none = command->add_flag("--no-fast-open", options->no_fast_open, "open connections the ordinary way");
+  command
+      ->add_option("--fast-open-cache", options->fast_open_cache,
+                   "keeps cookies in FILE, so that the next run is fast on its first visit")
+      ->type_name("FILE")
+      ->excludes(none);
   add_typed_option(
       *command, "--repeat", options->repeat,
       [](std::string_view text) -> Parsed<std::uint32_t> {

@@ -328,8 +328,9 @@ Outcome play(const Scenario& scenario, const Wishes& wishes) {
 const std::vector<Scenario>& scenarios() {
   static const std::vector<Scenario> kAll = [] {
     std::vector<Scenario> all;
-    for (const auto list : {fast_open_scenarios, opening_scenarios, data_scenarios, resource_scenarios,
-                            recovery_scenarios, closing_scenarios, vanishing_peer_scenarios, port_scenarios}) {
+    for (const auto list :
+         {fast_open_scenarios, fast_open_memory_scenarios, opening_scenarios, data_scenarios, resource_scenarios,
+          recovery_scenarios, closing_scenarios, vanishing_peer_scenarios, port_scenarios}) {
       for (Scenario& scenario : list()) all.push_back(std::move(scenario));
     }
     return all;

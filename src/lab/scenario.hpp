@@ -52,6 +52,7 @@ Outcome play(const Scenario& scenario, const Wishes& wishes = {});
 
 // One for each file.
 std::vector<Scenario> fast_open_scenarios();
+std::vector<Scenario> fast_open_memory_scenarios();
 std::vector<Scenario> opening_scenarios();
 std::vector<Scenario> data_scenarios();
 std::vector<Scenario> resource_scenarios();

@@ -30,7 +30,7 @@ constexpr SocketProtocol last_of(SocketProtocol) { return SocketProtocol::Udp; }
 constexpr TcpState last_of(TcpState) { return TcpState::TimeWait; }
 constexpr SocketTimer last_of(SocketTimer) { return SocketTimer::Persist; }
 constexpr CaState last_of(CaState) { return CaState::Loss; }
-constexpr FastOpenOutcome last_of(FastOpenOutcome) { return FastOpenOutcome::NotEnabled; }
+constexpr FastOpenOutcome last_of(FastOpenOutcome) { return FastOpenOutcome::SynRepeated; }
 
 // ---- one value -----------------------------------------------------------------------------------------------------
 
@@ -136,6 +136,7 @@ template <typename Visitor, typename Info>
 void visit_path(Visitor& visit, Info& info) {
   visit("fast_open", info.fast_open);
   visit("syn_data_bytes", info.syn_data_bytes);
+  visit("early_bytes", info.early_bytes);
   visit("timestamps", info.timestamps);
   visit("sack", info.sack);
   visit("ecn", info.ecn);

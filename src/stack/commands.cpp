@@ -14,6 +14,7 @@ Stack::Impl::Impl(StackConfig config)
     : config_(std::move(config)),
       isn_key_(key_for(config_.seed, "initial sequence numbers")),
       default_fast_open_key_{key_for(config_.seed, "Fast Open cookies").bytes},
+      fast_open_replays_(key_for(config_.seed, "Fast Open replays")),
       demux_(forms_, key_for(config_.seed, "demultiplexer")),
       time_waits_(key_for(config_.seed, "TIME_WAIT")),
       syn_cookies_(key_for(config_.seed, "SYN cookies")),
@@ -212,8 +213,11 @@ Result<ConnectionId> Stack::Impl::connect(Instant now, const ConnectOptions& opt
     remove_time_wait(*old);
   }
   how.fast_open = options.fast_open;
+  how.fast_open_partition = options.fast_open_partition;
   if (options.fast_open != FastOpenMode::Off)
-    how.plan = tcp::plan_client(env_.fast_open_cache, env_.settings, remote.address, options.fast_open_no_cookie, now);
+    how.plan = tcp::plan_client(env_.fast_open_cache, env_.settings,
+                                {tuple.local.address, remote.address, options.fast_open_partition},
+                                options.fast_open_no_cookie, now);
   Socket& socket = new_socket();
   socket.owned = true;
   socket.user_data = options.user_data;

@@ -29,6 +29,7 @@
 #include "stack/time_waits.hpp"
 #include "tcp/connection.hpp"
 #include "tcp/environment.hpp"
+#include "tcp/fastopen/replay_filter.hpp"
 #include "tcp/syn_cookie.hpp"
 #include "udp/sockets.hpp"
 #include "wire/icmp.hpp"
@@ -265,6 +266,7 @@ class Stack::Impl {
   StackConfig config_;
   SipHashKey isn_key_;
   FastOpenKey default_fast_open_key_;
+  tcp::ReplayFilter fast_open_replays_;
   ip::Interfaces interfaces_;
   Demux demux_;
   TimeWaits time_waits_;

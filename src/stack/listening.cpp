@@ -36,7 +36,8 @@ void Stack::Impl::listener_arrives(Instant now, InterfaceId interface, const Fou
 
   const FastOpenKeys keys = keys_of(listener);
   const bool relevant = segment.options.fast_open || !segment.payload.empty();
-  const tcp::ServerSide side{keys, listener.fast_open_limit > 0, !relevant || listener.fast_open_has_room(now)};
+  const tcp::ServerSide side{keys, listener.fast_open_limit > 0, !relevant || listener.fast_open_has_room(now),
+                             fast_open_replays_, now};
   const tcp::ServerPlan plan = tcp::plan_server(side, env_.settings, env_.counters, tuple, segment);
   if (plan.outcome != FastOpenOutcome::NotTried) env_.counters.end(plan.outcome);
   if (plan.accept_data) {

@@ -271,7 +271,14 @@ constexpr Setting kSettings[] = {
         "without a cookie, 0x400 all listeners."),
     number<&Settings::tcp_fastopen_blackhole_timeout_sec, 0, kIntMax>(
         "net.ipv4.tcp_fastopen_blackhole_timeout_sec", "a whole number of seconds from 0 (never) to 2147483647",
-        "How long a destination is left alone after SYNs with data to it were lost; doubles with each further loss."),
+        "How long Fast Open is left off on a path that swallowed it; doubles each time that a probe fails, to 64 "
+        "times."),
+    number<&Settings::tcp_fastopen_cache_expire_sec, 0, kIntMax>(
+        "net.ipv4.tcp_fastopen_cache_expire_sec", "a whole number of seconds from 0 (never) to 2147483647",
+        "How long a client uses a Fast Open cookie, at most; Linux has no such bound."),
+    number<&Settings::tcp_fastopen_cache_max, 0, 1048576>(
+        "net.ipv4.tcp_fastopen_cache_max", "a whole number from 0 to 1048576",
+        "Paths of which a client remembers cookies; 0 switches the cache, and asking for cookies, off."),
     {{"net.ipv4.tcp_fastopen_key",
       "one key or two with a comma between, each four hexadecimal groups as in 00112233-44556677-8899aabb-ccddeeff; or "
       "nothing",
@@ -280,6 +287,9 @@ constexpr Setting kSettings[] = {
       "its own."},
      get_fast_open_key,
      set_fast_open_key},
+    number<&Settings::tcp_fastopen_replay_filter_kb, 0, 16384>(
+        "net.ipv4.tcp_fastopen_replay_filter_kb", "a whole number of KiB from 0 (no filter) to 16384",
+        "Memory in which a server notes SYNs with data, to take none of them twice within two minutes."),
     number<&Settings::tcp_fin_timeout, 1, 2147483>("net.ipv4.tcp_fin_timeout",
                                                    "a whole number of seconds from 1 to 2147483",
                                                    "How long a connection that nobody holds stays in FIN_WAIT2."),

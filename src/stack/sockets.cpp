@@ -237,6 +237,7 @@ std::optional<Event> Stack::Impl::poll_event() {
   event.bits = std::exchange(socket.events, std::uint8_t{0});
   event.connection = {socket.index, forms_.connections.generation(socket.index)};
   event.user_data = socket.user_data;
+  event.early_bytes = socket.tcp.early_bytes();
   if (std::exchange(socket.lingers, false) && !socket.in_demux) destroy(socket);
   return event;
 }

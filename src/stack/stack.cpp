@@ -45,10 +45,14 @@ void Stack::handle_deadline(Instant now) { impl_->handle_deadline(now); }
 
 Result<InterfaceId> Stack::add_interface(InterfaceConfig config) { return impl_->add_interface(std::move(config)); }
 std::expected<void, std::string> Stack::set_setting(std::string_view name, std::string_view value) {
-  return ff::set_setting(impl_->env_.settings, name, value);
+  auto done = ff::set_setting(impl_->env_.settings, name, value);
+  impl_->env_.fast_open_cache.trim();
+  return done;
 }
 std::expected<void, std::string> Stack::set_settings(std::span<const SettingAssignment> assignments) {
-  return ff::set_settings(impl_->env_.settings, assignments);
+  auto done = ff::set_settings(impl_->env_.settings, assignments);
+  impl_->env_.fast_open_cache.trim();
+  return done;
 }
 
 Result<BindingId> Stack::bind(const BindOptions& options) { return impl_->bind(options); }
@@ -174,8 +178,15 @@ Result<void> Stack::set_user_data(DatagramId id, std::uint64_t user_data) {
 }
 Result<void> Stack::close(DatagramId socket) { return impl_->close_datagram(socket); }
 
-void Stack::set_fast_open_cache(const FastOpenCacheEntry& entry) { impl_->env_.fast_open_cache.set(entry); }
-void Stack::clear_fast_open_cache() { impl_->env_.fast_open_cache.clear(); }
+Result<void> Stack::set_fast_open_cache(const FastOpenCacheEntry& entry) {
+  if (entry.source.is_any() || entry.destination.is_any() || entry.source.is_v4() != entry.destination.is_v4())
+    return std::unexpected(Error::InvalidArgument);
+  if (!impl_->env_.fast_open_cache.set(entry)) return std::unexpected(Error::NoBufferSpace);
+  return {};
+}
+void Stack::clear_fast_open_cache(std::optional<std::uint64_t> partition) {
+  impl_->env_.fast_open_cache.clear(partition);
+}
 
 bool Stack::poll_transmit(Instant now, TxPacket& packet) { return impl_->poll_transmit(now, packet); }
 std::optional<Event> Stack::poll_event() { return impl_->poll_event(); }
@@ -206,7 +217,9 @@ std::size_t Stack::fragment_memory() const noexcept {
 }
 const Settings& Stack::settings() const noexcept { return impl_->env_.settings; }
 const Counters& Stack::counters() const noexcept { return impl_->env_.counters; }
-std::vector<FastOpenCacheEntry> Stack::fast_open_cache() const { return impl_->env_.fast_open_cache.entries(); }
+std::vector<FastOpenCacheEntry> Stack::fast_open_cache(Instant now) const {
+  return impl_->env_.fast_open_cache.entries(now);
+}
 FastOpenKeys Stack::fast_open_keys() const { return impl_->fast_open_keys(); }
 FastOpenCookie Stack::fast_open_cookie(const IpAddress& client, const IpAddress& server) const {
   return tcp::make_cookie(impl_->fast_open_keys().primary, client, server);

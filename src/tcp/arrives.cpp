@@ -100,6 +100,8 @@ bool Connection::peer_clock_may_have_turned(const Context& c) const noexcept {
 Connection::Verdict Connection::check_reset(Context& c, const Segment& segment) {
   if (!segment.flags.rst()) return Verdict::Continue;
   if (segment.seq != rcv_.nxt()) {
+    // As Linux: with the answer taken off the path, the server's RST comes ahead of its turn.
+    if (fast_open_unproven_ && state_ == TcpState::Established) fast_open_swallowed(c);
     c.env.counters.drop(DropReason::TcpResetSequence);
     challenge(c);
     return Verdict::Done;
@@ -209,6 +211,7 @@ void Connection::process_text(Context& c, Segment& segment) {
     c.env.counters.add(Counter::TcpExt_TCPOFODrop);
     c.env.counters.drop(DropReason::TcpOutOfOrderFull);
   }
+  if (fast_open_unproven_ && (received.delivered > 0 || received.fin)) fast_open_proven(c);
   if (received.delivered > 0) {
     if (read_shut_) {
       rcv_.discard_unread(c.receive_cache);

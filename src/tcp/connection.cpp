@@ -19,6 +19,7 @@ void Connection::set_state(Context& c, TcpState state) {
 void Connection::finish(Context& c, std::optional<Error> error) {
   if (error == Error::ConnectionReset && (state_ == TcpState::Established || state_ == TcpState::CloseWait))
     c.env.counters.add(Counter::Tcp_EstabResets);
+  if (fast_open_ != FastOpenOutcome::NotTried) fast_open_over(c, error);
   set_state(c, TcpState::Closed);
   end_lingering();
   error_ = error;
@@ -66,6 +67,7 @@ ConnectionInfo Connection::info() const {
   info.error = error_;
   info.fast_open = fast_open_;
   info.syn_data_bytes = syn_data_;
+  info.early_bytes = early_bytes();
   info.timestamps = timestamps_;
   info.sack = sack_;
   info.ecn = ecn_.agreed();

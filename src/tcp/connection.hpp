@@ -3,9 +3,8 @@
 //
 // Its code follows the RFC's headings, one file each: open.cpp (§3.10.1 OPEN, §3.10.7.3 SYN-SENT), arrives.cpp
 // (§3.10.7.4, otherwise), acknowledge.cpp (its fifth step, and what an acknowledgement means for recovery), urgent.cpp
-// (its sixth step, and the rest of urgent data),
-// user_calls.cpp (§3.10.2 to §3.10.6), transmit.cpp (what to send now), mtu_probing.cpp, deadlines.cpp (§3.10.8),
-// icmp.cpp.
+// (its sixth step, and the rest of urgent data), user_calls.cpp (§3.10.2 to §3.10.6), transmit.cpp (what to send now),
+// mtu_probing.cpp, deadlines.cpp (§3.10.8), icmp.cpp; fast_open.cpp (what came of a Fast Open of ours).
 #pragma once
 
 #include <cstdint>
@@ -65,6 +64,7 @@ struct ActiveOpen {
   const SocketOptions* options = nullptr;  // null: none are set
   Timestamp ts_recent;                     // of the connection whose TIME_WAIT entry this one takes the place of
   FastOpenMode fast_open = FastOpenMode::Off;
+  std::uint64_t fast_open_partition = 0;
   ClientPlan plan;
 };
 
@@ -125,6 +125,10 @@ class Connection {
   [[nodiscard]] bool half_open_fast_open() const noexcept {
     return fast_open_child_ && state_ == TcpState::SynReceived;
   }
+  // Nothing but the SYN's data has been taken before the handshake is over.
+  [[nodiscard]] std::uint32_t early_bytes() const noexcept {
+    return half_open_fast_open() ? static_cast<std::uint32_t>(rcv_.bytes_received()) : 0;
+  }
   [[nodiscard]] bool ack_due() const noexcept { return ack_due_; }
   // close() waits for the peer to acknowledge everything (SO_LINGER).
   [[nodiscard]] bool lingering() const noexcept { return lingering_; }
@@ -166,13 +170,22 @@ class Connection {
   Verdict check_ack_in_syn_sent(Context& c, const Segment& segment);
   void connected_by_syn_ack(Context& c, Segment& segment);
   void simultaneous_open(Context& c, const Segment& segment);
+  [[nodiscard]] std::uint32_t syn_data_length() const noexcept;
+
+  // fast_open.cpp
   void fast_open_answered(Context& c, const Segment& segment);
   [[nodiscard]] FastOpenOutcome fast_open_result(Context& c, const Segment& segment);
-  void end_fast_open(Context& c, FastOpenOutcome outcome) noexcept {
-    fast_open_ = outcome;
-    c.env.counters.end(outcome);
-  }
-  [[nodiscard]] std::uint32_t syn_data_length() const noexcept;
+  void end_fast_open(Context& c, FastOpenOutcome outcome) noexcept;
+  [[nodiscard]] bool first_syn_arrived(const Segment& syn_ack) const noexcept;
+  [[nodiscard]] bool take_probe() noexcept;
+  void give_probe_back(Context& c) noexcept;
+  [[nodiscard]] FastOpenPath fast_open_path() const noexcept;
+  void fast_open_syn_lost(Context& c);
+  void fast_open_swallowed(Context& c);
+  void fast_open_proven(Context& c) noexcept;
+  void fast_open_timed_out(Context& c);
+  void fast_open_over(Context& c, std::optional<Error> error);
+  [[nodiscard]] bool fast_open_at_stake() const noexcept;
 
   // arrives.cpp: the steps of RFC 9293 §3.10.7.4, in order.
   [[nodiscard]] bool asks_again(const Segment& segment) const noexcept;
@@ -350,8 +363,11 @@ class Connection {
   bool peer_fin_ : 1 = false;  // the peer's FIN was reached
   bool established_once_ : 1 = false;
   bool error_told_ : 1 = false;
-  bool cwnd_limited_ : 1 = false;     // sending stopped for lack of congestion window
-  bool fast_open_child_ : 1 = false;  // began by a SYN with a valid cookie
+  bool cwnd_limited_ : 1 = false;        // sending stopped for lack of congestion window
+  bool fast_open_child_ : 1 = false;     // began by a SYN with a valid cookie
+  bool fast_open_unproven_ : 1 = false;  // a SYN with data was answered, and no data has come since
+  bool fast_open_probe_ : 1 = false;     // tries whether the path carries Fast Open again
+  bool fast_open_judged_ : 1 = false;    // has said of its path that it does not
   bool reset_while_half_open_ : 1 = false;
   bool syn_retransmitted_ : 1 = false;
   bool small_in_flight_ : 1 = false;  // Minshall: a segment under the MSS is not acknowledged: small_end_ says which
@@ -380,6 +396,7 @@ class Connection {
   wire::FastOpenOption fast_open_option_;  // to put into the SYN or SYN-ACK
   bool has_fast_open_option_ = false;
   std::uint32_t syn_data_ = 0;  // bytes that rode in the SYN
+  std::uint64_t fast_open_partition_ = 0;
 
   std::uint64_t bytes_sent_ = 0;
   std::uint64_t bytes_acked_ = 0;

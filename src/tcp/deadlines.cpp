@@ -56,6 +56,7 @@ void Connection::syn_timeout(Context& c) {
     c.env.counters.add(Counter::Tcp_AttemptFails);
     return finish(c, soft_error_.value_or(Error::TimedOut));
   }
+  fast_open_timed_out(c);
   ++retransmits_;
   if (retransmits_ > settings.tcp_syn_linear_timeouts) ++backoff_;
   syn_due_ = true;
@@ -84,6 +85,7 @@ void Connection::retransmission_timeout(Context& c) {
     c.env.counters.add(Counter::TcpExt_TCPAbortOnTimeout);
     return finish(c, soft_error_.value_or(Error::TimedOut));
   }
+  fast_open_timed_out(c);
   if (retransmits_ > 0 && c.now - timeouts_began_ >= time_of_doublings(kMinRto, c.env.settings.tcp_retries1))
     suspect_black_hole(c);
   if (mtu_probing_ != nullptr) mtu_probing_->inconclusive();

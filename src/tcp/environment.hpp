@@ -45,7 +45,7 @@ struct Environment {
   Counters counters;
   Memory memory;
   SipHashKey timestamp_key;
-  ClientCache fast_open_cache;
+  ClientCache fast_open_cache{settings};
   ChallengeAckLimit challenge_acks;
   Outbox* outbox = nullptr;
   TraceSink* trace = nullptr;  // null: nobody listens

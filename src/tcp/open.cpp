@@ -1,4 +1,5 @@
 // Beginnings of a connection: RFC 9293 §3.10.1 (OPEN) and §3.10.7.3 (segment arrives in SYN-SENT); RFC 7413 §4.2.
+// What came of our own Fast Open is in fast_open.cpp.
 #include <algorithm>
 #include <cassert>
 
@@ -24,6 +25,8 @@ void Connection::open(Context& c, const ActiveOpen& how, Slice data) {
   adopt(how.options);
   ts_recent_ = how.ts_recent;
   fast_open_ = how.plan.outcome;
+  fast_open_partition_ = how.fast_open_partition;
+  fast_open_probe_ = how.plan.probe;
   if (fast_open_ != FastOpenOutcome::NotTried && fast_open_ != FastOpenOutcome::Pending) c.env.counters.end(fast_open_);
   if (how.plan.option) {
     fast_open_option_ = *how.plan.option;
@@ -210,46 +213,6 @@ void Connection::connected_by_syn_ack(Context& c, Segment& segment) {
   // RFC 9293 §3.10.7.3: "If there are other controls or text in the segment, then continue processing".
   segment.trim_front(1);
   if (segment.length() > 0) process_text(c, segment);
-}
-
-// What the SYN-ACK says of our Fast Open attempt, for the application, the cache and the counters (RFC 7413 §4.2.1).
-void Connection::fast_open_answered(Context& c, const Segment& segment) {
-  if (fast_open_ != FastOpenOutcome::Pending) return;
-  ClientCache& cache = c.env.fast_open_cache;
-  const IpAddress& server = tuple_.remote.address;
-  const bool asked = has_fast_open_option_ && fast_open_option_.cookie.size == 0;
-  const std::optional<wire::FastOpenOption>& granted = segment.options.fast_open;
-  const bool grants = granted && granted->cookie.size > 0;
-
-  if (grants && has_fast_open_option_) {
-    cache.granted(server, granted->cookie, peer_mss_, granted->experimental);
-  } else if (asked && !syn_retransmitted_) {
-    cache.not_granted(server, peer_mss_, fast_open_option_.experimental);
-  }
-
-  end_fast_open(c, fast_open_result(c, segment));
-}
-
-FastOpenOutcome Connection::fast_open_result(Context& c, const Segment& segment) {
-  const bool asked = has_fast_open_option_ && fast_open_option_.cookie.size == 0;
-  const bool grants = segment.options.fast_open && segment.options.fast_open->cookie.size > 0;
-  if (syn_data_ == 0) {
-    if (!asked) return FastOpenOutcome::NoData;
-    return grants ? FastOpenOutcome::NoCookieYet : FastOpenOutcome::CookieNotGranted;
-  }
-  ClientCache& cache = c.env.fast_open_cache;
-  const IpAddress& server = tuple_.remote.address;
-  if (after(segment.ack, snd_.iss() + 1)) {
-    cache.path_works(server);
-    c.env.counters.add(Counter::TcpExt_TCPFastOpenActive);
-    return FastOpenOutcome::Accepted;
-  }
-  c.env.counters.add(Counter::TcpExt_TCPFastOpenActiveFail);
-  if (!syn_retransmitted_ || grants) return grants ? FastOpenOutcome::CookieRefused : FastOpenOutcome::DataNotAcked;
-  cache.path_failed(server, c.now, c.env.settings.tcp_fastopen_blackhole_timeout_sec);
-  const FastOpenCacheEntry* entry = cache.find(server);
-  if (entry != nullptr && entry->retry_after > c.now) c.env.counters.add(Counter::TcpExt_TCPFastOpenBlackhole);
-  return FastOpenOutcome::SynRetransmitted;
 }
 
 // RFC 9293 §3.5, Figure 7. Data in either SYN waits: it is sent, or sent again, once the connection is established.

@@ -71,6 +71,7 @@ class ReceiveHalf {
   // ---- reading ----
   [[nodiscard]] std::uint32_t unread() const noexcept { return work_ ? work_->queue.size() : 0; }
   [[nodiscard]] bool has_gap() const noexcept { return fin_waiting() || (work_ && !work_->reassembly.empty()); }
+  [[nodiscard]] bool data_waiting() const noexcept { return work_ && !work_->reassembly.empty(); }
   [[nodiscard]] bool fin_waiting() const noexcept { return fin_position_.has_value(); }
   std::uint32_t read(MutableByteSpan into, WorkCache& cache) noexcept;
   Slice read_slice(std::uint32_t max, WorkCache& cache) noexcept;

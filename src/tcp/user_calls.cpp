@@ -208,7 +208,6 @@ void Connection::abort_orphan(Context& c) {
   if (state_ == TcpState::Closed || state_ == TcpState::TimeWait) return;
   c.env.counters.add(Counter::TcpExt_TCPAbortOnMemory);
   send_reset(c);
-  rcv_.discard_all(c.receive_cache);
   finish(c);
 }
 
@@ -265,7 +264,6 @@ void Connection::abort(Context& c) {
     c.env.counters.add(Counter::TcpExt_TCPAbortOnData);  // as Linux counts SO_LINGER 0
     send_reset(c);
   }
-  rcv_.discard_all(c.receive_cache);
   finish(c);
 }
 

@@ -51,6 +51,27 @@ def test_firstflight_grants_the_kernel_a_cookie_and_takes_data_under_it(lab, fam
     assert harness.faults(capture) == ""
 
 
+def test_cookies_outlive_the_program_in_a_file(lab, family):
+    wiring = lab.direct()
+    wiring.kernel.nginx([KERNEL[family]], lab.site())
+    cache, visited = lab.tmp_path / "cookies", url(KERNEL[family])
+    with wiring.kernel.counting() as counted:
+        first = wiring.get("--fast-open-cache", cache, visited)
+        second = wiring.get("--fast-open-cache", cache, visited)
+    assert "a cookie" in first.out or "no cookie yet" in first.out, first.out
+    assert "accepted" in second.out, second.out
+    assert counted["TCPFastOpenCookieReqd"] == 1
+    assert counted["TCPFastOpenPassive"] == 1
+    assert cache.stat().st_mode & 0o7777 == 0o600
+    assert [path.name for path in cache.parent.glob("cookies*")] == ["cookies"]
+    assert "destination=%s source=%s cookie=" % (KERNEL[family], FIRSTFLIGHT[family]) in cache.read_text()
+    # What cannot be read is said before anything is sent, and not overwritten.
+    cache.write_text("firstflight-fast-open-cache 9\n")
+    refused = wiring.get("--fast-open-cache", cache, visited, status=2)
+    assert refused.err.strip().endswith("this program reads version 1; delete the file to begin anew"), refused.err
+    assert cache.read_text() == "firstflight-fast-open-cache 9\n"
+
+
 def test_without_fast_open_no_syn_carries_data(lab, family):
     wiring = lab.direct()
     wiring.kernel.nginx([KERNEL[family]], lab.site())

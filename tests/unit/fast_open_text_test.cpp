@@ -57,7 +57,7 @@ TEST(FastOpenCookie, IsFourToSixteenBytesAndEven) {
 
 TEST(FastOpenOutcome, EachHasATextOfItsOwn) {
   std::set<std::string_view> texts;
-  for (int i = 0; i <= static_cast<int>(FastOpenOutcome::NotEnabled); ++i) {
+  for (int i = 0; i <= static_cast<int>(FastOpenOutcome::SynRepeated); ++i) {
     EXPECT_TRUE(texts.insert(to_string(static_cast<FastOpenOutcome>(i))).second) << i;
   }
   EXPECT_FALSE(texts.contains("unknown"));

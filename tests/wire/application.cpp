@@ -103,6 +103,7 @@ Result<ConnectionId> Wire::try_connect(const Connecting& how) {
   if (how.local_port) options.local = Endpoint{own_address(), *how.local_port};
   options.fast_open = how.fast_open;
   options.fast_open_no_cookie = how.no_cookie;
+  options.fast_open_partition = how.partition;
   options.options = how.options;
   options.options.no_delay |= how.no_delay;
   options.data = Slice::copy_of(as_bytes(how.data));
@@ -339,8 +340,16 @@ void Wire::collect_events() {
   while (const auto event = stack_->poll_event()) {
     if ((event->bits & event_bits::kAcceptable) != 0) listener_events_ |= event->bits;
     for (auto& [number, f] : flows_)
-      if (event->connection.generation != 0 && f.connection == event->connection) f.events |= event->bits;
+      if (event->connection.generation != 0 && f.connection == event->connection) {
+        f.events |= event->bits;
+        f.early_bytes = event->early_bytes;
+      }
   }
+}
+
+std::uint32_t Wire::early_bytes_told() {
+  collect_events();
+  return flow().early_bytes;
 }
 
 void Wire::event(std::uint8_t bits, Where where) {
@@ -428,18 +437,21 @@ FastOpenCookie Wire::cookie(const FastOpenKey& key) const {
   return result;
 }
 
-void Wire::have_cookie(const FastOpenCookie& cookie, std::uint16_t mss, bool experimental) {
+void Wire::have_cookie(const FastOpenCookie& cookie, std::uint16_t mss, bool experimental, std::uint64_t partition) {
   FastOpenCacheEntry entry;
+  entry.partition = partition;
   entry.destination = flow().numbering.peer.address;
+  entry.source = own_address();
+  entry.learned = now_;
   entry.cookie = cookie;
   entry.mss = mss;
   entry.experimental = experimental;
-  stack().set_fast_open_cache(entry);
+  if (!stack().set_fast_open_cache(entry)) fail("the cache takes no entry", Where::current());
 }
 
-std::optional<FastOpenCacheEntry> Wire::cached() {
-  for (const FastOpenCacheEntry& entry : stack().fast_open_cache())
-    if (entry.destination == flow().numbering.peer.address) return entry;
+std::optional<FastOpenCacheEntry> Wire::cached(std::uint64_t partition) {
+  for (const FastOpenCacheEntry& entry : stack().fast_open_cache(now_))
+    if (entry.destination == flow().numbering.peer.address && entry.partition == partition) return entry;
   return std::nullopt;
 }
 

@@ -81,6 +81,7 @@ struct Connecting {
   std::optional<std::uint16_t> local_port = {};
   std::uint16_t remote_port = 80;
   SocketOptions options = {};
+  std::uint64_t partition = 0;
 };
 struct Peer {
   std::uint16_t mss = 1000;
@@ -191,6 +192,8 @@ class Wire {
 
   // These events have come since the last look, and none of `never`.
   void event(std::uint8_t bits, Where where = Where::current());
+  // What the last event of this connection has said of bytes that came before the handshake's end.
+  [[nodiscard]] std::uint32_t early_bytes_told();
   void no_event(std::uint8_t bits, Where where = Where::current());
   void acceptable(Where where = Where::current());
 
@@ -213,8 +216,9 @@ class Wire {
   [[nodiscard]] FastOpenCookie cookie();
   [[nodiscard]] FastOpenCookie cookie(const FastOpenKey& key) const;
   // What a server has granted us before.
-  void have_cookie(const FastOpenCookie& cookie, std::uint16_t mss, bool experimental = false);
-  [[nodiscard]] std::optional<FastOpenCacheEntry> cached();
+  void have_cookie(const FastOpenCookie& cookie, std::uint16_t mss, bool experimental = false,
+                   std::uint64_t partition = 0);
+  [[nodiscard]] std::optional<FastOpenCacheEntry> cached(std::uint64_t partition = 0);
   [[nodiscard]] IpAddress own_address() const;
   [[nodiscard]] IpAddress peer_address(int host) const;
 
@@ -229,6 +233,7 @@ class Wire {
     ConnectionId connection;
     bool learn_isn = false;
     std::uint8_t events = 0;
+    std::uint32_t early_bytes = 0;  // as its last event has told
     // Our receive window, as the stack should tell it.
     std::optional<std::uint8_t> own_scale, peer_scale;
     std::uint32_t edge = 0, largest_ack = 1, reader = 1, ceiling = 0, peer_segment = 536;

@@ -1,99 +1,189 @@
 #include "tcp/fastopen/client_cache.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <string_view>
 
 namespace ff::tcp {
 
-std::size_t ClientCache::AddressHash::operator()(const IpAddress& address) const noexcept {
+std::size_t ClientCache::PathHash::operator()(const FastOpenPath& path) const noexcept {
   // The application chooses destinations, not the peer: no secret is needed.
-  return std::hash<std::string_view>{}(as_text(address.bytes()));
+  std::array<std::uint8_t, 40> bytes;
+  std::memcpy(bytes.data(), path.source.bytes().data(), 16);
+  std::memcpy(bytes.data() + 16, path.destination.bytes().data(), 16);
+  std::memcpy(bytes.data() + 32, &path.partition, 8);
+  return std::hash<std::string_view>{}(as_text(bytes));
 }
 
-const FastOpenCacheEntry* ClientCache::find(const IpAddress& destination) const noexcept {
-  const auto it = entries_.find(destination);
-  return it == entries_.end() ? nullptr : &it->second;
+// ---- which entries there are ---------------------------------------------------------------------------------------
+
+FastOpenCacheEntry* ClientCache::find(const FastOpenPath& path) noexcept {
+  const auto it = by_path_.find(path);
+  return it == by_path_.end() ? nullptr : &*it->second;
 }
 
-FastOpenCacheEntry& ClientCache::entry_of(const IpAddress& destination) {
-  const auto it = entries_.find(destination);
-  if (it != entries_.end()) return it->second;
-  if (entries_.size() >= kMaxEntries) {
-    entries_.erase(age_.front());
-    age_.pop_front();
+void ClientCache::forget(Entries::iterator entry) {
+  by_path_.erase(path_of(*entry));
+  entries_.erase(entry);
+}
+
+void ClientCache::trim() {
+  while (entries_.size() > settings_.tcp_fastopen_cache_max) forget(entries_.begin());
+}
+
+FastOpenCacheEntry* ClientCache::entry_of(const FastOpenPath& path) {
+  if (const auto it = by_path_.find(path); it != by_path_.end()) {
+    entries_.splice(entries_.end(), entries_, it->second);
+    return &*it->second;
   }
-  age_.push_back(destination);
-  FastOpenCacheEntry& entry = entries_[destination];
-  entry.destination = destination;
-  return entry;
+  if (settings_.tcp_fastopen_cache_max == 0) return nullptr;
+  while (entries_.size() >= settings_.tcp_fastopen_cache_max) forget(entries_.begin());
+  FastOpenCacheEntry& entry = entries_.emplace_back();
+  entry.source = path.source;
+  entry.destination = path.destination;
+  entry.partition = path.partition;
+  by_path_.emplace(path, std::prev(entries_.end()));
+  return &entry;
 }
 
-void ClientCache::granted(const IpAddress& destination, const FastOpenCookie& cookie, std::uint16_t mss,
-                          bool experimental) {
-  FastOpenCacheEntry& entry = entry_of(destination);
-  entry.cookie = cookie;
-  entry.mss = mss;
-  entry.experimental = experimental;
+FastOpenCacheEntry* ClientCache::use(const FastOpenPath& path, Instant now) {
+  const auto it = by_path_.find(path);
+  if (it == by_path_.end()) return nullptr;
+  FastOpenCacheEntry& entry = *it->second;
+  if (expired(entry, now)) {
+    if (entry.syn_losses == 0 && entry.blackholes == 0) return forget(it->second), nullptr;
+    // What the path does has a time of its own.
+    entry.cookie = {};
+    entry.mss = 0;
+    entry.experimental = false;
+  }
+  entries_.splice(entries_.end(), entries_, it->second);
+  return &entry;
 }
 
-void ClientCache::not_granted(const IpAddress& destination, std::uint16_t mss, bool asked_experimental) {
-  FastOpenCacheEntry& entry = entry_of(destination);
-  entry.mss = mss;
-  if (entry.cookie.size == 0) entry.experimental = !asked_experimental;
+bool ClientCache::expired(const FastOpenCacheEntry& entry, Instant now) const noexcept {
+  const Duration most = std::chrono::seconds(settings_.tcp_fastopen_cache_expire_sec);
+  return most != Duration::zero() && now - entry.learned >= most;
 }
 
-void ClientCache::path_works(const IpAddress& destination) noexcept {
-  const auto it = entries_.find(destination);
-  if (it == entries_.end()) return;
-  it->second.syn_losses = 0;
-  it->second.retry_after = Instant{};
+bool ClientCache::set(const FastOpenCacheEntry& entry) {
+  FastOpenCacheEntry* place = entry_of(path_of(entry));
+  if (place != nullptr) *place = entry;
+  return place != nullptr;
 }
 
-void ClientCache::path_failed(const IpAddress& destination, Instant now, std::uint32_t base_seconds) {
-  FastOpenCacheEntry& entry = entry_of(destination);
-  ++entry.syn_losses;
-  if (entry.syn_losses < kLossesOfBlackhole || base_seconds == 0) return;
-  const std::uint32_t doublings =
-      std::min(entry.syn_losses - kLossesOfBlackhole, 6u);  // 64 times the base at most, as in Linux
-  entry.retry_after = now + std::chrono::seconds(std::int64_t{base_seconds} << doublings);
+void ClientCache::clear(std::optional<std::uint64_t> partition) {
+  for (auto entry = entries_.begin(); entry != entries_.end();) {
+    const auto next = std::next(entry);
+    if (!partition || entry->partition == *partition) forget(entry);
+    entry = next;
+  }
 }
 
-void ClientCache::clear() {
-  entries_.clear();
-  age_.clear();
-}
-
-std::vector<FastOpenCacheEntry> ClientCache::entries() const {
+std::vector<FastOpenCacheEntry> ClientCache::entries(Instant now) const {
   std::vector<FastOpenCacheEntry> all;
   all.reserve(entries_.size());
-  for (const auto& [destination, entry] : entries_) all.push_back(entry);
-  std::ranges::sort(all, {}, &FastOpenCacheEntry::destination);
+  for (FastOpenCacheEntry entry : entries_) {
+    if (expired(entry, now)) {
+      if (entry.syn_losses == 0 && entry.blackholes == 0) continue;
+      entry.cookie = {};
+    }
+    all.push_back(entry);
+  }
   return all;
 }
 
-ClientPlan plan_client(const ClientCache& cache, const Settings& settings, const IpAddress& destination, bool no_cookie,
-                       Instant now) noexcept {
+// ---- what servers say ----------------------------------------------------------------------------------------------
+
+void ClientCache::granted(const FastOpenPath& path, const FastOpenCookie& cookie, std::uint16_t mss, bool experimental,
+                          Instant now) {
+  FastOpenCacheEntry* entry = entry_of(path);
+  if (entry == nullptr) return;
+  entry->cookie = cookie;
+  entry->mss = mss;
+  entry->experimental = experimental;
+  entry->learned = now;
+}
+
+void ClientCache::not_granted(const FastOpenPath& path, std::uint16_t mss, bool asked_experimental, Instant now) {
+  FastOpenCacheEntry* entry = entry_of(path);
+  if (entry == nullptr) return;
+  entry->mss = mss;
+  entry->learned = now;
+  if (entry->cookie.size == 0) entry->experimental = !asked_experimental;
+}
+
+// ---- what paths do -------------------------------------------------------------------------------------------------
+
+Duration ClientCache::pause(std::uint32_t blackholes) const noexcept {
+  constexpr std::int64_t kMost = INT32_MAX;  // 68 years
+  const std::uint32_t doublings = std::min(blackholes - 1, 6u);
+  return std::chrono::seconds(std::min(std::int64_t{settings_.tcp_fastopen_blackhole_timeout_sec} << doublings, kMost));
+}
+
+bool ClientCache::syn_lost(const FastOpenPath& path, bool probe, Instant now) {
+  FastOpenCacheEntry* entry = entry_of(path);
+  if (entry == nullptr) return false;
+  ++entry->syn_losses;
+  return (probe || entry->syn_losses >= kLossesOfBlackhole) && path_failed(path, probe, now);
+}
+
+bool ClientCache::path_failed(const FastOpenPath& path, bool probe, Instant now) {
+  if (settings_.tcp_fastopen_blackhole_timeout_sec == 0) return false;
+  FastOpenCacheEntry* entry = entry_of(path);
+  if (entry == nullptr || (entry->blackholes > 0 && !probe)) return false;
+  ++entry->blackholes;
+  entry->retry_after = now + pause(entry->blackholes);
+  return true;
+}
+
+void ClientCache::path_works(const FastOpenPath& path) noexcept {
+  FastOpenCacheEntry* entry = find(path);
+  if (entry == nullptr) return;
+  entry->syn_losses = 0;
+  entry->blackholes = 0;
+  entry->retry_after = Instant{};
+}
+
+void ClientCache::probe_over(const FastOpenPath& path, Instant now) noexcept {
+  FastOpenCacheEntry* entry = find(path);
+  if (entry != nullptr && entry->blackholes > 0) entry->retry_after = now;
+}
+
+// ---- what a SYN carries --------------------------------------------------------------------------------------------
+
+ClientPlan plan_client(ClientCache& cache, const Settings& settings, const FastOpenPath& path, bool no_cookie,
+                       Instant now) {
   ClientPlan plan;
-  if ((settings.tcp_fastopen & fast_open_bits::kClient) == 0) {
+  const bool on = (settings.tcp_fastopen & fast_open_bits::kClient) != 0;
+  no_cookie = no_cookie || (settings.tcp_fastopen & fast_open_bits::kClientNoCookie) != 0;
+  // To ask for a cookie and not keep it would show the server a habit, and gain nothing.
+  if (!on || (!no_cookie && settings.tcp_fastopen_cache_max == 0)) {
     plan.outcome = FastOpenOutcome::Disabled;
     return plan;
   }
-  const FastOpenCacheEntry* entry = cache.find(destination);
+  FastOpenCacheEntry* entry = cache.use(path, now);
   if (entry != nullptr) plan.mss = entry->mss;
-  if (entry != nullptr && entry->syn_losses >= ClientCache::kLossesOfBlackhole && now < entry->retry_after) {
+  const bool blackhole = entry != nullptr && entry->blackholes > 0 && settings.tcp_fastopen_blackhole_timeout_sec != 0;
+  if (blackhole && now < entry->retry_after) {
     plan.outcome = FastOpenOutcome::PathBlackholed;
     return plan;
   }
   plan.outcome = FastOpenOutcome::Pending;
-  if (no_cookie || (settings.tcp_fastopen & fast_open_bits::kClientNoCookie) != 0) {
+  if (no_cookie) {
     plan.may_send_data = true;  // and no option, as in Linux
-    return plan;
+  } else {
+    plan.option.emplace();
+    if (entry != nullptr) {
+      plan.option->cookie = entry->cookie;
+      plan.option->experimental = entry->experimental;
+      plan.may_send_data = entry->cookie.size > 0;
+    }
   }
-  plan.option.emplace();
-  if (entry != nullptr) {
-    plan.option->cookie = entry->cookie;
-    plan.option->experimental = entry->experimental;
-    plan.may_send_data = entry->cookie.size > 0;
+  if (blackhole) {
+    // One connection tries. Should it show nothing, and nobody say so, the next may after the same time.
+    plan.probe = true;
+    entry->retry_after = now + cache.pause(entry->blackholes);
   }
   return plan;
 }

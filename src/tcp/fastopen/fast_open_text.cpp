@@ -63,7 +63,7 @@ std::string_view name_of(FastOpenOutcome outcome) noexcept {
   static constexpr std::array<std::string_view, kFastOpenOutcomes> kNames{
       "NotTried",         "Pending",       "Accepted",     "Disabled",         "NoCookieYet",
       "CookieNotGranted", "CookieRefused", "DataNotAcked", "SynRetransmitted", "PathBlackholed",
-      "NoData",           "ListenerFull",  "NotEnabled"};
+      "NoData",           "ListenerFull",  "NotEnabled",   "SynRepeated"};
   const auto index = static_cast<std::size_t>(outcome);
   return index < kNames.size() ? kNames[index] : "unknown";
 }
@@ -77,7 +77,7 @@ std::string_view to_string(FastOpenOutcome outcome) noexcept {
     case FastOpenOutcome::Accepted:
       return "data in the SYN accepted";
     case FastOpenOutcome::Disabled:
-      return "switched off by net.ipv4.tcp_fastopen";
+      return "switched off in the settings";
     case FastOpenOutcome::NoCookieYet:
       return "no cookie yet: one was granted for next time";
     case FastOpenOutcome::CookieNotGranted:
@@ -87,15 +87,17 @@ std::string_view to_string(FastOpenOutcome outcome) noexcept {
     case FastOpenOutcome::DataNotAcked:
       return "the server did not take the data in the SYN";
     case FastOpenOutcome::SynRetransmitted:
-      return "the SYN with data was lost and went again without";
+      return "the SYN was lost and went again without data and option";
     case FastOpenOutcome::PathBlackholed:
-      return "SYNs with data were lost on this path lately";
+      return "the path swallowed Fast Open lately";
     case FastOpenOutcome::NoData:
       return "there was nothing to put into the SYN";
     case FastOpenOutcome::ListenerFull:
       return "too many half-open Fast Open connections on the listener";
     case FastOpenOutcome::NotEnabled:
       return "the listener has Fast Open off";
+    case FastOpenOutcome::SynRepeated:
+      return "the same SYN with the same data came before";
   }
   return "unknown";
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "firstflight/address.hpp"
 #include "firstflight/fast_open.hpp"
 
 namespace ff::tcp {

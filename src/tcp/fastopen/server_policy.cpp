@@ -5,7 +5,7 @@
 namespace ff::tcp {
 
 ServerPlan plan_server(const ServerSide& side, const Settings& settings, Counters& counters, const FourTuple& tuple,
-                       const Segment& syn) noexcept {
+                       const Segment& syn) {
   ServerPlan plan;
   const std::optional<wire::FastOpenOption>& option = syn.options.fast_open;
   const bool asks = option && option->cookie.size == 0;
@@ -24,6 +24,7 @@ ServerPlan plan_server(const ServerSide& side, const Settings& settings, Counter
   }
   if (option) plan.experimental = option->experimental;
 
+  bool by_backup_key = false;
   if ((settings.tcp_fastopen & fast_open_bits::kServerNoCookie) != 0) {
     plan.accept_data = true;  // whatever the cookie, and without data too, as today's Linux
   } else if (asks) {
@@ -40,13 +41,20 @@ ServerPlan plan_server(const ServerSide& side, const Settings& settings, Counter
       plan.outcome = FastOpenOutcome::CookieRefused;
       return plan;
     }
-    if (match == CookieMatch::Backup) counters.add(Counter::TcpExt_TCPFastOpenPassiveAltKey);
+    by_backup_key = match == CookieMatch::Backup;
     plan.accept_data = true;
   }
-  if (plan.accept_data) {
-    counters.add(Counter::TcpExt_TCPFastOpenPassive);
-    plan.outcome = FastOpenOutcome::Accepted;
+  if (!plan.accept_data) return plan;
+  // What is not taken from the SYN comes again behind the handshake, which a copy does not bring to its end.
+  if (!syn.payload.empty() &&
+      side.replays.note(tuple, syn.seq, syn.payload.span(), settings.tcp_fastopen_replay_filter_kb, side.now)) {
+    plan.accept_data = false;
+    plan.outcome = FastOpenOutcome::SynRepeated;
+    return plan;
   }
+  if (by_backup_key) counters.add(Counter::TcpExt_TCPFastOpenPassiveAltKey);
+  counters.add(Counter::TcpExt_TCPFastOpenPassive);
+  plan.outcome = FastOpenOutcome::Accepted;
   return plan;
 }
 

@@ -6,6 +6,7 @@
 #include "firstflight/counters.hpp"
 #include "firstflight/fast_open.hpp"
 #include "firstflight/settings.hpp"
+#include "tcp/fastopen/replay_filter.hpp"
 #include "tcp/segment.hpp"
 
 namespace ff::tcp {
@@ -21,9 +22,11 @@ struct ServerSide {
   const FastOpenKeys& keys;
   bool enabled;   // the listener has Fast Open on
   bool has_room;  // its bound on half-open connections is not reached
+  ReplayFilter& replays;
+  Instant now;
 };
 
 ServerPlan plan_server(const ServerSide& side, const Settings& settings, Counters& counters, const FourTuple& tuple,
-                       const Segment& syn) noexcept;
+                       const Segment& syn);
 
 }  // namespace ff::tcp
