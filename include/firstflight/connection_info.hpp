@@ -41,7 +41,7 @@ enum class CaState : std::uint8_t {
 std::string_view to_string(CaState) noexcept;  // "Recovery"
 
 // Fields after struct tcp_info, whose quantities in segments are in bytes here. What of tcp_info is missing, this stack
-// does not have.
+// does not have: what a sender learns from SACK, pacing and delivery rate, the receiver's own round-trip time.
 struct ConnectionInfo {
   FourTuple tuple;
   TcpState state = TcpState::Closed;
@@ -51,6 +51,7 @@ struct ConnectionInfo {
   // Server: while the handshake is not over, how many bytes at the beginning of the stream came in the SYN, read or
   // not. An application that must not act twice upon a copy waits until this is 0.
   std::uint32_t early_bytes = 0;
+  std::uint8_t fastopen_client_fail = 0;  // the outcome as Linux numbers it: fastopen_client_fail_of()
   bool timestamps = false;
   bool sack = false;
   bool ecn = false;       // both sides understand marks
@@ -101,10 +102,24 @@ struct ConnectionInfo {
   std::uint32_t rcv_ooopack = 0;                      // segments that came ahead of a gap
   std::uint32_t rcv_drops = 0;                        // segments for which there was no room
 
+  // Time-outs: how many, in how many rows, and how long those took that are over
+  std::uint16_t total_rto = 0, total_rto_recoveries = 0;
+  Duration total_rto_time{};
+
+  // How long there was something to send, and what of that the peer's window or the own send buffer held up; as of
+  // the last packet, call or time-out
+  Duration busy_time{};
+  Duration rwnd_limited{};
+  Duration sndbuf_limited{};
+
   // When it happened last; Instant{}: never
   Instant last_data_sent{};
   Instant last_data_recv{};
   Instant last_ack_recv{};
 };
+
+// Linux's enum tcp_fastopen_client_fail: 1 no cookie at hand, 2 the data was not acknowledged, 3 the SYN went again; 0
+// for all else.
+std::uint8_t fastopen_client_fail_of(FastOpenOutcome) noexcept;
 
 }  // namespace ff

@@ -15,7 +15,6 @@ namespace ff {
   X(Ip, InHdrErrors)                   \
   X(Ip, InAddrErrors)                  \
   X(Ip, InUnknownProtos)               \
-  X(Ip, InDiscards)                    \
   X(Ip, InDelivers)                    \
   X(Ip, OutRequests)                   \
   X(Ip, OutDiscards)                   \
@@ -31,7 +30,6 @@ namespace ff {
   X(Ip6, InHdrErrors)                  \
   X(Ip6, InAddrErrors)                 \
   X(Ip6, InUnknownProtos)              \
-  X(Ip6, InDiscards)                   \
   X(Ip6, InDelivers)                   \
   X(Ip6, OutRequests)                  \
   X(Ip6, OutDiscards)                  \
@@ -61,7 +59,6 @@ namespace ff {
   X(Icmp, OutRateLimitHost)            \
   X(Icmp, OutDestUnreachs)             \
   X(Icmp, OutTimeExcds)                \
-  X(Icmp, OutParmProbs)                \
   X(Icmp, OutEchos)                    \
   X(Icmp, OutEchoReps)                 \
   X(Icmp6, InMsgs)                     \
@@ -129,7 +126,6 @@ namespace ff {
   X(TcpExt, ListenDrops)               \
   X(TcpExt, TCPPureAcks)               \
   X(TcpExt, TCPRenoRecovery)           \
-  X(TcpExt, TCPLostRetransmit)         \
   X(TcpExt, TCPFastRetrans)            \
   X(TcpExt, TCPSlowStartRetrans)       \
   X(TcpExt, TCPTimeouts)               \
@@ -189,12 +185,11 @@ namespace ff {
   X(IpFragmentMemory, "bound on fragments kept reached")                            \
   X(IpHopLimit, "neighbour discovery from beyond the link")                         \
   X(IpTooBig, "larger than the path carries and not to be fragmented")              \
-  X(IpNoRoute, "no interface leads there")                                          \
   X(EthernetHeader, "malformed Ethernet frame")                                     \
   X(EthernetNotForUs, "Ethernet frame to another host")                             \
   X(EthernetType, "neither IPv4, IPv6 nor ARP")                                     \
   X(ArpMalformed, "malformed ARP message")                                          \
-  X(ArpIgnored, "ARP message that is of no use here")                               \
+  X(NeighbourIgnored, "ARP or neighbour discovery that is of no use here")          \
   X(NeighbourDiscovery, "malformed neighbour discovery message")                    \
   X(NeighbourTableFull, "bound on neighbours reached")                              \
   X(NeighbourQueueFull, "bound on packets that wait for a neighbour reached")       \
@@ -222,7 +217,7 @@ namespace ff {
   X(TcpAfterFin, "data behind the peer's FIN")                                      \
   X(TcpAcceptQueueFull, "accept queue full")                                        \
   X(TcpSynQueueFull, "SYN queue full")                                              \
-  X(TcpSynOnly, "SYN with a multicast or broadcast address")                        \
+  X(TcpGroup, "TCP to a group, or from a broadcast address")                        \
   X(TcpConnectionLimit, "bound on connections reached")                             \
   X(TcpTimeWait, "not acceptable in TIME_WAIT")                                     \
   X(UdpTruncated, "malformed UDP header")                                           \

@@ -218,8 +218,22 @@ void put_times(InfoText& text, const ConnectionInfo& info, Instant now) {
   age("lastack", info.last_ack_recv);
 }
 
+std::int64_t whole_milliseconds(Duration duration) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+}
+
+void put_share(InfoText& text, std::string_view name, Duration part, Duration whole) {
+  if (part == Duration::zero()) return;
+  text.put("{}:{}ms({:.1f}%)", name, whole_milliseconds(part), 100 * milliseconds(part) / milliseconds(whole));
+}
+
 void put_recovery(InfoText& text, const ConnectionInfo& info) {
   text.put_nonzero("delivered", info.delivered);
+  if (info.busy_time > Duration::zero()) {
+    text.put("busy:{}ms", whole_milliseconds(info.busy_time));
+    put_share(text, "rwnd_limited", info.rwnd_limited, info.busy_time);
+    put_share(text, "sndbuf_limited", info.sndbuf_limited, info.busy_time);
+  }
   text.put_nonzero("unacked", segments(info.unacked, info.snd_mss));
   if (info.retransmits != 0 || info.total_retrans != 0) text.put("retrans:{}/{}", info.retransmits, info.total_retrans);
   text.put_nonzero("lost", segments(info.lost, info.snd_mss));
@@ -234,6 +248,10 @@ void put_windows(InfoText& text, const ConnectionInfo& info) {
   text.put_nonzero("rcv_ooopack", info.rcv_ooopack);
   text.put_nonzero("snd_wnd", info.snd_wnd);
   text.put_nonzero("rcv_wnd", info.rcv_wnd);
+  if (info.total_rto != 0)
+    text.put("total_rto:{} total_rto_recoveries:{} total_rto_time:{}ms", info.total_rto, info.total_rto_recoveries,
+             whole_milliseconds(info.total_rto_time));
+  text.put_nonzero("fastopen_client_fail", +info.fastopen_client_fail);
   if (info.fast_open != FastOpenOutcome::NotTried) text.put("fastopen_outcome:{}", name_of(info.fast_open));
   text.put_nonzero("syn_data", info.syn_data_bytes);
 }

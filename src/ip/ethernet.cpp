@@ -74,7 +74,7 @@ void Ethernet::arp_arrives(Instant now, InterfaceId interface, const MacAddress&
   const MacAddress& mac = *interfaces_[interface].mac;
   // Somebody claims an address of ours. We have it; what it says must not change anything (RFC 5227 §2.4 c).
   const bool conflict = interfaces_.owns(interface, arp->sender);
-  if (conflict) return counters_.drop(DropReason::ArpIgnored);
+  if (conflict) return counters_.drop(DropReason::NeighbourIgnored);
   const bool probe = arp->sender == IpAddress::any_v4();
   const bool for_us = interfaces_.owns(interface, arp->target);
   if (arp->request && for_us) {
@@ -83,7 +83,7 @@ void Ethernet::arp_arrives(Instant now, InterfaceId interface, const MacAddress&
     if (on_link) neighbours_v4_.heard(now, interface, arp->sender, {.mac = arp->sender_mac, .creates = true});
     return send_arp(interface, arp->sender_mac, {false, mac, arp->target, arp->sender_mac, arp->sender});
   }
-  if (probe) return counters_.drop(DropReason::ArpIgnored);
+  if (probe) return counters_.drop(DropReason::NeighbourIgnored);
   // An answer, or an announcement; neither makes us remember somebody whom we did not ask for.
   const bool announcement = arp->sender == arp->target;
   neighbours_v4_.heard(now, interface, arp->sender,
@@ -115,7 +115,7 @@ void Ethernet::discovery_arrives(Instant now, InterfaceId interface, const wire:
 // RFC 4861 §7.2.3.
 void Ethernet::solicitation_arrives(Instant now, InterfaceId interface, const wire::IpHeader& ip,
                                     const wire::NeighbourMessage& message, const MacAddress& frame_source) {
-  if (!interfaces_.owns(interface, message.target)) return counters_.drop(DropReason::ArpIgnored);
+  if (!interfaces_.owns(interface, message.target)) return counters_.drop(DropReason::NeighbourIgnored);
   const bool nobody = ip.source == IpAddress::any_v6();
   const bool on_link = !nobody && (ip.source.is_v6() && interfaces_.own_address_near(interface, ip.source) != nullptr);
   if (message.link_address && on_link && !interfaces_.owns(interface, ip.source))
@@ -133,7 +133,7 @@ void Ethernet::solicitation_arrives(Instant now, InterfaceId interface, const wi
 // RFC 4861 §7.2.5.
 void Ethernet::advertisement_arrives(Instant now, InterfaceId interface, const wire::NeighbourMessage& message) {
   if (interfaces_.owns(interface, message.target) || !message.link_address)
-    return counters_.drop(DropReason::ArpIgnored);
+    return counters_.drop(DropReason::NeighbourIgnored);
   neighbours_v6_.heard(now, interface, message.target,
                        {.mac = *message.link_address, .answer = message.solicited, .overrides = message.override});
 }

@@ -137,6 +137,7 @@ void visit_path(Visitor& visit, Info& info) {
   visit("fast_open", info.fast_open);
   visit("syn_data_bytes", info.syn_data_bytes);
   visit("early_bytes", info.early_bytes);
+  visit("fastopen_client_fail", info.fastopen_client_fail);
   visit("timestamps", info.timestamps);
   visit("sack", info.sack);
   visit("ecn", info.ecn);
@@ -185,6 +186,12 @@ void visit_flow(Visitor& visit, Info& info) {
   visit("total_retrans", info.total_retrans);
   visit("rcv_ooopack", info.rcv_ooopack);
   visit("rcv_drops", info.rcv_drops);
+  visit("total_rto", info.total_rto);
+  visit("total_rto_recoveries", info.total_rto_recoveries);
+  visit("total_rto_time_us", info.total_rto_time);
+  visit("busy_time_us", info.busy_time);
+  visit("rwnd_limited_us", info.rwnd_limited);
+  visit("sndbuf_limited_us", info.sndbuf_limited);
   visit("last_data_sent_ms", info.last_data_sent);
   visit("last_data_recv_ms", info.last_data_recv);
   visit("last_ack_recv_ms", info.last_ack_recv);

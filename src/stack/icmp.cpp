@@ -60,7 +60,7 @@ std::optional<Counter> arrival_counter(bool v4, std::uint8_t type) noexcept {
 Counter departure_counter(bool v4, std::uint8_t type) noexcept {
   if (v4) {
     if (type == type_v4::kUnreachable) return Counter::Icmp_OutDestUnreachs;
-    return type == type_v4::kTimeExceeded ? Counter::Icmp_OutTimeExcds : Counter::Icmp_OutParmProbs;
+    return Counter::Icmp_OutTimeExcds;  // there is no third: parameter problems are told over IPv6 alone
   }
   if (type == type_v6::kUnreachable) return Counter::Icmp6_OutDestUnreachs;
   return type == type_v6::kTimeExceeded ? Counter::Icmp6_OutTimeExcds : Counter::Icmp6_OutParmProblems;
@@ -216,8 +216,7 @@ void Stack::Impl::send_icmp_error(Instant now, InterfaceId interface, IcmpKind k
 bool Stack::Impl::deserves_icmp_error(const RxPacket& packet, const wire::IpView& ip) const noexcept {
   const IpAddress& source = ip.header.source;
   if (source.is_any() || source.is_loopback() || interfaces_.is_subnet_broadcast(source)) return false;
-  const bool group_frame = packet.link_header_size != 0 && (packet.bytes.data()[-packet.link_header_size] & 1) != 0;
-  if (group_frame) return false;
+  if (came_to_group(packet)) return false;
   const bool v4 = source.is_v4();
   if (ip.header.protocol != (v4 ? wire::protocol::kIcmp : wire::protocol::kIcmp6)) return true;
   return ip.payload_size > 0 && !is_error(v4, packet.bytes.data()[ip.payload_offset]);
@@ -243,7 +242,7 @@ wire::IpHeader Stack::Impl::icmp_header(const IpAddress& from, const IpAddress& 
 // Where it came in, the answer goes out, unless the routes know better.
 bool Stack::Impl::send_icmp(InterfaceId interface, const wire::IpHeader& header, std::string message) {
   const bool v4 = header.source.is_v4();
-  TxPacket* packet = control_.add();
+  TxPacket* packet = control_.add(v4);
   if (packet == nullptr) {
     env_.counters.add(v4 ? Counter::Icmp_OutErrors : Counter::Icmp6_OutErrors);
     return false;

@@ -41,7 +41,7 @@ namespace ff {
 class ControlQueue final : public tcp::Outbox {
  public:
   explicit ControlQueue(Counters& counters) noexcept : counters_(counters) {}
-  TxPacket* add() override;
+  TxPacket* add(bool v4) override;
   bool take(TxPacket& packet);
 
  private:
@@ -58,6 +58,10 @@ struct BoundPort {
   Binding binding;
   PortUse use;
 };
+// Whether a frame brought it that was sent to several hosts, whatever the IP header says.
+inline bool came_to_group(const RxPacket& packet) noexcept {
+  return packet.link_header_size != 0 && (packet.bytes.data()[-packet.link_header_size] & 1) != 0;
+}
 
 class Stack::Impl {
  public:

@@ -27,8 +27,7 @@ void Stack::Impl::listener_arrives(Instant now, InterfaceId interface, const Fou
     return refuse(interface, tuple, segment);
   }
   if (!segment.flags.syn() || segment.flags.fin()) return env_.counters.drop(DropReason::TcpFlags);
-  if (tuple.remote.address.is_multicast() || tuple.remote.address.is_broadcast() || tuple.remote.address.is_any())
-    return env_.counters.drop(DropReason::TcpSynOnly);
+  if (interfaces_.is_subnet_broadcast(tuple.remote.address)) return env_.counters.drop(DropReason::TcpGroup);
   const Room room = room_for_syn(listener, iss.has_value());
   if (room == Room::None) return;
   if (room == Room::Cookie) return send_cookie(now, interface, tuple, listener, segment);
@@ -92,7 +91,7 @@ Stack::Impl::Room Stack::Impl::room_for_syn(Listener& listener, bool reuses_time
 // have to be kept, there is none.
 void Stack::Impl::send_cookie(Instant now, InterfaceId interface, const FourTuple& tuple, Listener& listener,
                               tcp::Segment& syn) {
-  TxPacket* packet = control_.add();
+  TxPacket* packet = control_.add(tuple.local.address.is_v4());
   if (packet == nullptr) return;  // the client asks again
   tcp::Offer offer = tcp::Offer::of(env_.settings);
   if (!offer.timestamps || !syn.options.timestamps) offer = tcp::Offer{.min_snd_mss = offer.min_snd_mss};
@@ -184,7 +183,7 @@ tcp::Path Stack::Impl::path_for(const Listener& listener, InterfaceId interface)
 }
 
 void Stack::Impl::send_syn_ack(Instant now, tcp::Request& request) {
-  TxPacket* packet = control_.add();
+  TxPacket* packet = control_.add(request.tuple().local.address.is_v4());
   if (packet == nullptr) return;  // the SYN-ACK's timer tries again
   std::optional<FastOpenCookie> cookie;
   const FourTuple& tuple = request.tuple();

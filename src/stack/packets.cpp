@@ -73,6 +73,8 @@ void Stack::Impl::refuse_protocol(Instant now, InterfaceId interface, const RxPa
 
 void Stack::Impl::tcp_arrives(Instant now, InterfaceId interface, const wire::IpHeader& ip, const RxPacket& packet,
                               std::uint32_t offset, std::uint32_t size) {
+  // RFC 1122 §4.2.3.10, and as Linux not only SYNs: TCP is between two.
+  if (came_to_group(packet)) return env_.counters.drop(DropReason::TcpGroup);
   const ByteSpan bytes = packet.bytes.span().subspan(offset, size);
   const auto tcp = wire::parse_tcp(bytes);
   if (!tcp) {
@@ -126,7 +128,7 @@ void Stack::Impl::deliver(Instant now, InterfaceId interface, const FourTuple& t
 void Stack::Impl::refuse(InterfaceId interface, const FourTuple& tuple, const tcp::Segment& segment) {
   if (segment.flags.rst()) return env_.counters.drop(DropReason::TcpResetForNoSocket);
   env_.counters.drop(DropReason::TcpNoSocket);
-  if (TxPacket* packet = control_.add()) {
+  if (TxPacket* packet = control_.add(tuple.local.address.is_v4())) {
     tcp::emit(tuple, path_of(interface).delivery, tcp::reset_for(segment), UINT32_MAX, *packet);
     env_.counters.add(Counter::Tcp_OutRsts);
     env_.counters.add(Counter::Tcp_OutSegs);
@@ -135,9 +137,10 @@ void Stack::Impl::refuse(InterfaceId interface, const FourTuple& tuple, const tc
 
 // ---- what goes out without a connection ----------------------------------------------------------------------------
 
-TxPacket* ControlQueue::add() {
+TxPacket* ControlQueue::add(bool v4) {
   if (waiting_.size() >= kMax) {
     counters_.drop(DropReason::TransmitQueueFull);
+    counters_.add(v4 ? Counter::Ip_OutDiscards : Counter::Ip6_OutDiscards);
     return nullptr;
   }
   std::unique_ptr<TxPacket> packet;

@@ -173,6 +173,21 @@ std::string_view to_string(SocketTimer timer) noexcept {
   return "";
 }
 
+std::uint8_t fastopen_client_fail_of(FastOpenOutcome outcome) noexcept {
+  switch (outcome) {
+    case FastOpenOutcome::NoCookieYet:
+    case FastOpenOutcome::CookieNotGranted:
+      return 1;
+    case FastOpenOutcome::DataNotAcked:
+    case FastOpenOutcome::CookieRefused:
+      return 2;
+    case FastOpenOutcome::SynRetransmitted:
+      return 3;
+    default:
+      return 0;
+  }
+}
+
 std::string_view to_string(CaState state) noexcept {
   switch (state) {
     case CaState::Open:

@@ -115,7 +115,7 @@ void Stack::Impl::become_time_wait(Socket& socket, Instant now) {
   const tcp::TimeWait entry(socket.tcp);
   // The peer's FIN is acknowledged also where there is no room for an entry.
   if (socket.tcp.ack_due()) {
-    if (TxPacket* packet = control_.add()) {
+    if (TxPacket* packet = control_.add(tuple.local.address.is_v4())) {
       entry.emit_ack(now, tuple, socket.tcp.path(), timestamp_offset(tuple), *packet);
       env_.counters.add(Counter::Tcp_OutSegs);
     }
@@ -155,7 +155,7 @@ void Stack::Impl::time_wait_arrives(Instant now, InterfaceId interface, std::uin
       time_waits_.restart(index, now + tcp::kTimeWaitLength);
       [[fallthrough]];
     case tcp::TimeWait::Outcome::SendAck:
-      if (TxPacket* packet = control_.add()) {
+      if (TxPacket* packet = control_.add(tuple.local.address.is_v4())) {
         entry.emit_ack(now, tuple, path_of(interface), timestamp_offset(tuple), *packet);
         env_.counters.add(Counter::Tcp_OutSegs);
       }

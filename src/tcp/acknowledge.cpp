@@ -54,6 +54,7 @@ void Connection::acknowledged(Context& c, const Segment& segment) {
       check_mtu_probe_passed(c);
     if (bytes > 0) advance_recovery(c, bytes, flight_before);
     restart_retransmit_timer(c);
+    turn_send_clock(c);
     tell_writable(c.env);
     return;
   }
@@ -141,7 +142,10 @@ void Connection::advance_recovery(Context& c, std::uint32_t bytes, std::uint32_t
       dup_acks_ = 0;
       dup_bytes_ = 0;
       cc_.acknowledged(bytes, mss, true);
-      if (at_or_after(snd_.una(), high_)) phase_ = Phase::Open;
+      if (at_or_after(snd_.una(), high_)) {
+        phase_ = Phase::Open;
+        totals_.recovered_from_timeouts(c.now - timeouts_began_);
+      }
       break;
   }
 }

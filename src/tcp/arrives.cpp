@@ -212,6 +212,7 @@ void Connection::process_text(Context& c, Segment& segment) {
     c.env.counters.drop(DropReason::TcpOutOfOrderFull);
   }
   if (fast_open_unproven_ && (received.delivered > 0 || received.fin)) fast_open_proven(c);
+  if (received.merged > 0) c.env.counters.add(Counter::TcpExt_TCPOFOMerge, received.merged);
   if (received.delivered > 0) {
     if (read_shut_) {
       rcv_.discard_unread(c.receive_cache);

@@ -39,7 +39,7 @@ void Connection::enter_time_wait(Context& c) {
 }
 
 void Connection::send_reset(Context& c) {
-  TxPacket* packet = c.env.outbox->add();
+  TxPacket* packet = c.env.outbox->add(tuple_.local.address.is_v4());
   if (packet == nullptr) return;
   SegmentToSend reset;
   reset.seq = snd_.nxt();
@@ -53,7 +53,7 @@ void Connection::send_reset(Context& c) {
 
 // RFC 9293 §3.5.2: numbered by the segment that it answers, so that the peer accepts it whatever it has seen of ours.
 void Connection::reset_in_answer(Context& c, const Segment& segment) {
-  TxPacket* packet = c.env.outbox->add();
+  TxPacket* packet = c.env.outbox->add(tuple_.local.address.is_v4());
   if (packet == nullptr) return;
   emit(tuple_, path_.delivery, reset_for(segment), UINT32_MAX, *packet);
   c.env.counters.add(Counter::Tcp_OutRsts);
@@ -68,6 +68,8 @@ ConnectionInfo Connection::info() const {
   info.fast_open = fast_open_;
   info.syn_data_bytes = syn_data_;
   info.early_bytes = early_bytes();
+  // Who sent no SYN is a server's side, whose SYN-ACK was a request's.
+  if (syn_sent_at_ != Instant{}) info.fastopen_client_fail = fastopen_client_fail_of(fast_open_);
   info.timestamps = timestamps_;
   info.sack = sack_;
   info.ecn = ecn_.agreed();

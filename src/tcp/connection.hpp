@@ -250,6 +250,8 @@ class Connection {
   void ack_went_out() noexcept;
   [[nodiscard]] std::uint32_t congestion_room() const noexcept;
   [[nodiscard]] std::uint32_t sendable_length(std::uint32_t window) noexcept;
+  void turn_send_clock(const Context& c) noexcept;
+  bool transmit_segment(Context& c, TxPacket& packet);
   [[nodiscard]] bool nagle_holds(std::uint32_t tail) const noexcept;
   [[nodiscard]] std::uint32_t send_mss() const noexcept;
   [[nodiscard]] std::uint32_t max_payload() const noexcept;

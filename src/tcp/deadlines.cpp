@@ -57,6 +57,8 @@ void Connection::syn_timeout(Context& c) {
     return finish(c, soft_error_.value_or(Error::TimedOut));
   }
   fast_open_timed_out(c);
+  totals_.timed_out(retransmits_ == 0);
+  if (retransmits_ == 0) timeouts_began_ = c.now;
   ++retransmits_;
   if (retransmits_ > settings.tcp_syn_linear_timeouts) ++backoff_;
   syn_due_ = true;
@@ -89,6 +91,8 @@ void Connection::retransmission_timeout(Context& c) {
   if (retransmits_ > 0 && c.now - timeouts_began_ >= time_of_doublings(kMinRto, c.env.settings.tcp_retries1))
     suspect_black_hole(c);
   if (mtu_probing_ != nullptr) mtu_probing_->inconclusive();
+  totals_.timed_out(retransmits_ == 0);
+  turn_send_clock(c);
   const bool first = phase_ != Phase::Loss || !before(snd_.una(), high_);
   cc_.timed_out(snd_.outstanding(), send_mss(), first && retransmits_ == 0);
   ecn_.window_reduced();

@@ -17,8 +17,8 @@ namespace ff::tcp {
 // Packets that belong to no connection any more, or not yet: resets, and the answers of requests and TIME_WAIT entries.
 class Outbox {
  public:
-  // A cleared packet to fill in; null when the bound is reached (which is counted).
-  virtual TxPacket* add() = 0;
+  // A cleared packet to fill in, for IPv4 or IPv6; null when the bound is reached (which is counted).
+  virtual TxPacket* add(bool v4) = 0;
 
  protected:
   ~Outbox() = default;

@@ -138,6 +138,7 @@ void Connection::establish_fast_open(Context& c, const PassiveOpen& how, Segment
 void Connection::become_established(Context& c) {
   const bool fin_was_queued = snd_.fin_queued();
   if (state_ != TcpState::SynReceived && state_ != TcpState::SynSent) c.env.counters.add(Counter::Tcp_PassiveOpens);
+  if (state_ == TcpState::SynSent && retransmits_ > 0) totals_.recovered_from_timeouts(c.now - timeouts_began_);
   set_state(c, peer_fin_ ? TcpState::CloseWait : TcpState::Established);
   established_once_ = true;
   syn_due_ = false;

@@ -21,6 +21,7 @@ Reassembly::Added Reassembly::add(std::uint64_t position, const Slice& payload, 
     if (begin + piece->size() > at) {
       at = begin + piece->size();
       added.duplicate = Run{position, std::min(at, end)};
+      if (begin == position && at <= end) ++added.merged;
     }
   }
   while (at < end) {
@@ -33,6 +34,7 @@ Reassembly::Added Reassembly::add(std::uint64_t position, const Slice& payload, 
     }
     if (next == pieces_.end() || next->first >= end) break;
     at = next->first + next->second->size();
+    if (at <= end) ++added.merged;
     if (!added.duplicate) {
       added.duplicate = Run{next->first, std::min(at, end)};
     } else if (added.duplicate->end == next->first) {
@@ -42,6 +44,7 @@ Reassembly::Added Reassembly::add(std::uint64_t position, const Slice& payload, 
   }
   bytes_ += added.new_bytes;
   if (added.new_bytes == 0) {
+    added.merged = 1;
     note_change(position);
     return added;
   }

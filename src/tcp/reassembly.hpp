@@ -23,6 +23,8 @@ class Reassembly {
   struct Added {
     std::uint32_t new_bytes = 0;   // that were not here yet
     std::optional<Run> duplicate;  // the first of those that were
+    // Pieces that turned out to be one: those that this one covers whole, or this one when it brought nothing.
+    std::uint32_t merged = 0;
   };
   // Keeps those bytes of `payload`, which starts at `position`, that are not here yet: what came first stays (a second,
   // different copy changes nothing).

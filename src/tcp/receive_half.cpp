@@ -66,8 +66,9 @@ ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool f
       result.dropped = true;
       if (fin) fin_position_.reset();
     } else if (!payload.empty()) {
-      if (const auto duplicate = work_->reassembly.add(place, payload, memory.held).duplicate)
-        note_duplicate(*duplicate);
+      const Reassembly::Added added = work_->reassembly.add(place, payload, memory.held);
+      if (added.duplicate) note_duplicate(*added.duplicate);
+      result.merged = added.merged;
     }
     release_if_idle(cache);
     return result;

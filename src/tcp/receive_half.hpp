@@ -60,6 +60,7 @@ class ReceiveHalf {
     bool dropped = false;         // the out-of-order queue is full
     bool pruned = false;          // something that waited further ahead was given up for it
     bool fin = false;             // the peer's FIN was reached
+    std::uint32_t merged = 0;     // pieces in the out-of-order queue that it made superfluous
   };
   // `seq` to `seq + payload` lies in the window already. `fin`: a FIN follows the payload.
   Received receive(Seq seq, const Slice& payload, bool fin, Memory& memory, WorkCache& cache);

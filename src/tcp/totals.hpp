@@ -1,13 +1,39 @@
-// What a connection has carried so far: counts that decide nothing, for struct tcp_info.
+// What a connection has carried so far, and what held it up: counts that decide nothing, for struct tcp_info.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <limits>
 
 #include "firstflight/connection_info.hpp"
 #include "firstflight/time.hpp"
 #include "tcp/segment.hpp"
 
 namespace ff::tcp {
+
+// What keeps a sender from being done: Linux's tcp_chrono. Of several the last in this list counts.
+class SendClock {
+ public:
+  enum class Limit : std::uint8_t { Idle, Busy, ReceiveWindow, SendBuffer };
+
+  // From now on it is `limit`; until now it was what it was.
+  void turn(Limit limit, Instant now) noexcept {
+    if (limit_ == Limit::Idle && limit == Limit::Idle) return;
+    const auto at = static_cast<std::uint32_t>(now.time_since_epoch().count() >> kShift);
+    if (limit_ != Limit::Idle) spent_[static_cast<std::size_t>(limit_) - 1] += at - since_;
+    since_ = at;
+    limit_ = limit;
+  }
+  [[nodiscard]] Duration spent(Limit limit) const noexcept {
+    return Duration(std::int64_t{spent_[static_cast<std::size_t>(limit) - 1]} << kShift);
+  }
+
+ private:
+  static constexpr int kShift = 20;  // units of about a millisecond, which last for 52 days
+  std::array<std::uint32_t, 3> spent_{};
+  std::uint32_t since_ = 0;
+  Limit limit_ = Limit::Idle;
+};
 
 struct Totals {
   std::uint32_t segs_in = 0, segs_out = 0;
@@ -16,6 +42,10 @@ struct Totals {
   std::uint32_t delivered_ce = 0;  // of them, acknowledged with ECN's echo
   std::uint32_t rcv_ooopack = 0;   // that came ahead of a gap
   std::uint32_t rcv_drops = 0;     // for which there was no room
+  // RFC 6298 time-outs: how many, in how many rows, and milliseconds from the first of a row to its end.
+  std::uint16_t rto = 0, rto_recoveries = 0;
+  std::uint32_t rto_time = 0;
+  SendClock send_clock;
   Instant last_data_recv{};
   Instant last_ack_recv{};
 
@@ -31,6 +61,16 @@ struct Totals {
     if (data) data_segs_out += segments;
   }
 
+  void timed_out(bool first_of_row) noexcept {
+    constexpr auto kMost = std::numeric_limits<std::uint16_t>::max();
+    if (rto < kMost) ++rto;
+    if (first_of_row && rto_recoveries < kMost) ++rto_recoveries;
+  }
+  void recovered_from_timeouts(Duration since_the_first) noexcept {
+    rto_time +=
+        static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since_the_first).count());
+  }
+
   void put_into(ConnectionInfo& info) const noexcept {
     info.segs_in = segs_in;
     info.segs_out = segs_out;
@@ -40,6 +80,12 @@ struct Totals {
     info.delivered_ce = delivered_ce;
     info.rcv_ooopack = rcv_ooopack;
     info.rcv_drops = rcv_drops;
+    info.total_rto = rto;
+    info.total_rto_recoveries = rto_recoveries;
+    info.total_rto_time = std::chrono::milliseconds(rto_time);
+    info.rwnd_limited = send_clock.spent(SendClock::Limit::ReceiveWindow);
+    info.sndbuf_limited = send_clock.spent(SendClock::Limit::SendBuffer);
+    info.busy_time = send_clock.spent(SendClock::Limit::Busy) + info.rwnd_limited + info.sndbuf_limited;
     info.last_data_recv = last_data_recv;
     info.last_ack_recv = last_ack_recv;
   }

@@ -22,6 +22,12 @@ bool Connection::may_transmit() const noexcept {
 bool Connection::transmit(Context& c, TxPacket& packet) {
   const Observation observation = observe(c);
   if (state_ == TcpState::Closed || state_ == TcpState::TimeWait) return false;
+  const bool sent = transmit_segment(c, packet);
+  turn_send_clock(c);
+  return sent;
+}
+
+bool Connection::transmit_segment(Context& c, TxPacket& packet) {
   if (syn_due_) return transmit_syn(c, packet);
   if (state_ == TcpState::SynSent) return false;
   if (may_send_data() && (transmit_lost(c, packet) || transmit_new(c, packet))) return true;
@@ -121,6 +127,21 @@ std::uint32_t Connection::congestion_room() const noexcept {
 bool Connection::nagle_holds(std::uint32_t tail) const noexcept {
   if (tail == 0 || snd_.fin_queued() || sends_urgent()) return false;
   return corked_ || more_follows_ || (!no_delay_ && small_in_flight_);
+}
+
+// As Linux's tcp_chrono: a window that shuts out the next segment, or a buffer that is full of what is in flight
+// already.
+void Connection::turn_send_clock(const Context& c) noexcept {
+  auto limit = SendClock::Limit::Idle;
+  if (const std::uint32_t unsent = snd_.unsent(); snd_.queued() > 0) {
+    limit = SendClock::Limit::Busy;
+    if (unsent == 0 && write_refused_) {
+      limit = SendClock::Limit::SendBuffer;
+    } else if (unsent > 0 && synchronized() && std::min(unsent, send_mss()) > snd_.usable_window()) {
+      limit = SendClock::Limit::ReceiveWindow;
+    }
+  }
+  totals_.send_clock.turn(limit, c.now);
 }
 
 // How much new data one segment may carry now: sender's silly-window avoidance (RFC 9293 §3.8.6.2.1), congestion

@@ -68,9 +68,11 @@ Result<std::size_t> Connection::write(Context& c, ByteSpan bytes, std::uint8_t f
   }
   const std::size_t count = std::min<std::size_t>(room, bytes.size());
   write_refused_ = count < bytes.size();
+  if (write_refused_) turn_send_clock(c);
   if (count == 0) return bytes.empty() ? Result<std::size_t>(0) : std::unexpected(Error::WouldBlock);
   snd_.write(bytes.first(count), c.env.memory, c.send_cache);
   after_write(flags);
+  turn_send_clock(c);
   return count;
 }
 
@@ -82,10 +84,12 @@ Result<void> Connection::write(Context& c, Slice bytes, std::uint8_t flags) {
   waits_for_memory_ = room && !memory_to_write(c);
   if (!room || waits_for_memory_) {
     write_refused_ = true;
+    turn_send_clock(c);
     return std::unexpected(Error::WouldBlock);
   }
   snd_.write(std::move(bytes), c.env.memory, c.send_cache);
   after_write(flags);
+  turn_send_clock(c);
   return {};
 }
 

@@ -198,12 +198,19 @@ TEST(SsText, ShowsTimersMemoryAndInfo) {
   info.unacked = 2000;
   info.retransmits = 2;
   info.total_retrans = 5;
+  info.busy_time = 200ms;
+  info.rwnd_limited = 50ms;
+  info.total_rto = 3;
+  info.total_rto_recoveries = 2;
+  info.total_rto_time = 900ms;
+  info.fastopen_client_fail = 2;
   info.last_data_sent = now - 252ms;
   const SsStyle style{.numeric = true, .timers = true, .memory = true, .info = true, .header = false};
   const std::string text = ss_table({socket}, style, now);
   EXPECT_THAT(text, HasSubstr("4000 timer:(on,200ms,2)\n\t skmem:(r1,rb2,t3,tb4,f0,w5,o0,bl0,d6) ts sack reno rto:204 "
-                              "rtt:0.053/0.03 mss:1448 cwnd:10 ssthresh:7 send 2185660377bps lastsnd:252 unacked:2 "
-                              "retrans:2/5"));
+                              "rtt:0.053/0.03 mss:1448 cwnd:10 ssthresh:7 send 2185660377bps lastsnd:252 busy:200ms "
+                              "rwnd_limited:50ms(25.0%) unacked:2 retrans:2/5 total_rto:3 total_rto_recoveries:2 "
+                              "total_rto_time:900ms fastopen_client_fail:2"));
   SsStyle flat = style;
   flat.one_line = true;
   EXPECT_EQ(std::ranges::count(ss_table({socket}, flat, now), '\n'), 1);

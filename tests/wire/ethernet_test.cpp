@@ -187,6 +187,7 @@ DATAGRAM_TEST(Ethernet, AnnouncesItself) {
   EXPECT_EQ(packet.destination.to_string(), "ff02::1");
   EXPECT_EQ(packet.payload[0], 136);
   EXPECT_EQ(packet.payload[4], 0x20);  // override
+  EXPECT_EQ(lan.stack.counters()[Counter::Icmp6_OutNeighborAdvertisements], 1u);
 }
 
 DATAGRAM_TEST(Ethernet, AnswersForItsAddress) {
@@ -209,6 +210,7 @@ DATAGRAM_TEST(Ethernet, AnswersForItsAddress) {
   EXPECT_EQ(lan.state_of(lan.net.peer), NeighbourState::Stale);
   ASSERT_TRUE(lan.send(lan.net.peer));
   EXPECT_EQ(lan.one().to, kPeerMac);
+  EXPECT_EQ(lan.stack.counters()[Counter::Icmp6_InNeighborSolicits], v6 ? 1u : 0u);
 }
 
 // Somebody wants to know whether an address is free (RFC 5227 §2.1.1, RFC 4862 §5.4.3): it is not, and nobody is
@@ -243,6 +245,8 @@ DATAGRAM_TEST(Ethernet, FindsANeighbourAndSendsWhatWaited) {
   EXPECT_EQ(take_apart(frames[0].body).payload.back(), 'e');
   EXPECT_EQ(take_apart(frames[1].body).payload.back(), 'o');
   EXPECT_EQ(lan.state_of(lan.net.peer), NeighbourState::Reachable);
+  EXPECT_EQ(lan.stack.counters()[Counter::Icmp6_OutNeighborSolicits], v6 ? 2u : 0u);
+  EXPECT_EQ(lan.stack.counters()[Counter::Icmp6_InNeighborAdvertisements], v6 ? 1u : 0u);
   lan.advance(5s);
   lan.silent();
 }
@@ -358,6 +362,28 @@ DATAGRAM_TEST(Ethernet, FramesForOthersAreIgnored) {
   EXPECT_EQ(lan.out().size(), 1u);
 }
 
+// RFC 1122 §4.2.3.10: a SYN in a frame to all would have every host of the link answer. Nor is there a client at the
+// address that means all of them.
+DATAGRAM_TEST(Ethernet, TcpToAGroupIsIgnored) {
+  Lan lan(v6);
+  lan.reach_peer();
+  ASSERT_TRUE(lan.stack.listen({.local = {lan.net.own, 80}}));
+  Bytes syn{0x0f, 0xa0, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 0x10, 0, 0, 0, 0, 0};
+  const auto packet_from = [&](const IpAddress& source) {
+    syn[16] = syn[17] = 0;
+    const std::uint16_t sum =
+        internet_checksum(syn, pseudo_header_sum(source, lan.net.own, 6, static_cast<std::uint32_t>(syn.size())));
+    syn[16] = static_cast<std::uint8_t>(sum >> 8), syn[17] = static_cast<std::uint8_t>(sum);
+    return lan.net.ip(source, lan.net.own, 6, syn);
+  };
+  lan.in(MacAddress::broadcast(), kPeerMac, v6 ? 0x86dd : 0x0800, packet_from(lan.net.peer));
+  if (!v6) lan.in_ip(packet_from(IpAddress::v4(192, 0, 255, 255)));
+  EXPECT_EQ(lan.stack.counters()[DropReason::TcpGroup], v6 ? 1u : 2u);
+  lan.silent();
+  lan.in_ip(packet_from(lan.net.peer));
+  EXPECT_EQ(lan.one().to, kPeerMac);
+}
+
 // ---- lies ----------------------------------------------------------------------------------------------------------
 
 // Somebody says to be us: that changes nothing, and is not answered with a quarrel.
@@ -367,6 +393,7 @@ DATAGRAM_TEST(Ethernet, ConflictIsIgnored) {
   lan.answered_by(lan.net.own, kOtherMac);
   if (!v6) lan.silent();
   EXPECT_EQ(lan.state_of(lan.net.own), std::nullopt);
+  EXPECT_EQ(lan.stack.counters()[DropReason::NeighbourIgnored], v6 ? 1u : 2u);
 }
 
 DATAGRAM_TEST(Ethernet, AnswersToNobodysQuestionAreNotRemembered) {
@@ -468,6 +495,7 @@ DATAGRAM_TEST(Ethernet, FloodOfQuestionsIsBounded) {
     (void)lan.out();
     EXPECT_LE(lan.stack.neighbours().size(), 1024u);
   }
+  EXPECT_GT(lan.stack.counters()[DropReason::NeighbourTableFull], 0u);
   ASSERT_TRUE(lan.send(lan.net.peer));
   EXPECT_EQ(lan.one().to, kPeerMac);
 }

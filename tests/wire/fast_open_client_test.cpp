@@ -130,6 +130,7 @@ WIRE_TEST(FastOpenClient, DataNotAckedGoesAgain) {
   w.in(syn_ack(0).ack(1).mss(1000));
   w.out(data(1, "GET /").ack(1).psh());
   w.outcome(FastOpenOutcome::DataNotAcked);
+  w.require(w.info().fastopen_client_fail == 2, "Linux's TFO_DATA_NOT_ACKED");
   w.counter(Counter::TcpExt_TCPFastOpenActiveFail, 1);
   w.advance(10ms);
   w.in(segment(1).ack(6));

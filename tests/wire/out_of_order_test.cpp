@@ -80,6 +80,7 @@ WIRE_TEST(OutOfOrder, OverlapsAreMerged) {
   w.out(segment(1).ack(1).sack({{101, 201}}));
   w.in(data(151, 100).ack(1));  // over its end
   w.out(segment(1).ack(1).sack({{151, 201}, {101, 251}}));
+  w.counter(Counter::TcpExt_TCPOFOMerge, 0);
   w.in(data(51, 100).ack(1));  // over its beginning
   w.out(segment(1).ack(1).sack({{101, 151}, {51, 251}}));
   w.in(data(301, 100).ack(1));
@@ -133,6 +134,25 @@ WIRE_TEST(OutOfOrder, DuplicateInTheQueueIsReported) {
   w.out(segment(1).ack(1).sack({{1001, 3001}}));
   w.in(data(1501, 500).ack(1));
   w.out(segment(1).ack(1).sack({{1501, 2001}, {1001, 3001}}));
+  w.counter(Counter::TcpExt_TCPOFOMerge, 2);
+}
+
+// As Linux, TCPOFOMerge counts what waits and is covered whole by what comes.
+WIRE_TEST(OutOfOrder, SegmentThatCoversOthersReplacesThem) {
+  w.establish();
+  w.in(data(101, 100).ack(1));
+  w.out(segment(1).ack(1).sack({{101, 201}}));
+  w.in(data(301, 100).ack(1));
+  w.out(segment(1).ack(1).sack({{301, 401}, {101, 201}}));
+  w.in(data(101, 200).ack(1));  // the first of them, and what follows it
+  w.out(segment(1).ack(1).sack({{101, 201}, {101, 401}}));
+  w.counter(Counter::TcpExt_TCPOFOMerge, 1);
+  w.in(data(51, 400).ack(1));  // the second, and all there is of the first
+  w.out(segment(1).ack(1).sack({{101, 401}, {51, 451}}));
+  w.require(w.stack().counters()[Counter::TcpExt_TCPOFOMerge] >= 3, "what was covered is counted");
+  w.in(data(1, 50).ack(1));
+  w.out(segment(1).ack(451));
+  w.read(stream(1, 450));
 }
 
 // RFC 2883 §4.1.1 example 3: a segment partly old: its old part is the duplicate.

@@ -50,6 +50,67 @@ WIRE_TEST(Sockets, ARequestShowsWhenItsSynAckGoesAgain) {
   w.require(request.timer_retries == 1 && request.timer_left == 2s, "the second time-out is twice as long");
 }
 
+// H3: tcpi_busy_time, tcpi_rwnd_limited and tcpi_sndbuf_limited.
+WIRE_TEST(Sockets, AConnectionShowsWhatHeldItUp) {
+  const auto about = [](Duration actual, Duration expected) {
+    return actual > expected - 3ms && actual < expected + 3ms;  // counted in units of about a millisecond
+  };
+  w.establish();
+  w.advance(1s);
+  w.require(w.info().busy_time == 0ms, "an idle connection is not busy");
+  w.write(stream(1, 100));
+  w.out(data(1, 100).ack(1).psh());
+  w.advance(100ms);
+  w.in(segment(1).ack(101).window(0));
+  w.require(about(w.info().busy_time, 100ms), "busy until all was acknowledged");
+  w.write(stream(101, 100));
+  w.advance(200ms);
+  w.in(segment(1).ack(101).window(65535));
+  w.out(data(101, 100).ack(1).psh());
+  w.require(about(w.info().rwnd_limited, 200ms), "the window was shut for 200 ms");
+  w.in(segment(1).ack(201));
+  w.options({.sndbuf = 4096});
+  const auto taken = static_cast<std::uint32_t>(w.write_some(stream(201, 20'000)));
+  const std::uint32_t end = 201 + taken;
+  w.require(taken < 10'000, "there is room for less than the congestion window");
+  for (std::uint32_t at = 201; at < end; at += 1000) {
+    auto next = data(at, std::min(1000u, end - at)).ack(1);
+    w.out(at + 1000 >= end ? std::move(next).psh() : std::move(next));
+  }
+  w.advance(50ms);
+  w.in(segment(1).ack(end));
+  const ConnectionInfo info = w.info();
+  w.require(about(info.sndbuf_limited, 50ms), "the buffer was full of what was in flight");
+  w.require(about(info.rwnd_limited, 200ms) && about(info.busy_time, 350ms), "one thing at a time");
+}
+
+// H3: tcpi_total_rto, tcpi_total_rto_recoveries, tcpi_total_rto_time.
+WIRE_TEST(Sockets, AConnectionShowsItsTimeouts) {
+  w.establish();
+  w.write("x");
+  w.out(data(1, "x").ack(1).psh());
+  w.advance(210ms);
+  w.out(data(1, "x").ack(1).psh());
+  w.advance(420ms);
+  w.out(data(1, "x").ack(1).psh());
+  w.require(w.info().total_rto == 2 && w.info().total_rto_recoveries == 1, "two time-outs in a row");
+  w.advance(80ms);
+  w.in(segment(1).ack(2));
+  w.require(w.info().total_rto_time == 500ms, "half a second from the first to the acknowledgement");
+}
+
+WIRE_TEST(Sockets, ALostSynCountsAsATimeout) {
+  w.connect();
+  w.out(w.our_syn());
+  w.advance(1s);
+  w.out(syn(0).mss(w.mss()).sack_ok().ts(1000, 0).wscale(7));
+  w.advance(10ms);
+  w.in(syn_ack(0).ack(1).mss(1000));
+  w.out(segment(1).ack(1));
+  w.require(w.info().total_rto == 1 && w.info().total_rto_recoveries == 1 && w.info().total_rto_time == 10ms,
+            "and the time until the answer came");
+}
+
 // K3: of a connection, unread and unacknowledged bytes.
 WIRE_TEST(Sockets, AConnectionShowsItsQueuesAndTimer) {
   w.establish();
