@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Checks docs/features.md: every id has its row, each with a state that is one of three; the files, tests (`file: Suite.Name`)
-and scenarios of `ff lab` (lab `name`) that it names exist; and what works has a scenario, where there are to be some.
+and scenarios of `ff lab` (lab `name`) that it names exist; and what works has a scenario and a wire test, where there are to
+be some.
 """
 
 import pathlib
@@ -19,8 +20,10 @@ PATH = re.compile(r'`((?:include|src|tests|fuzz|bench|examples|docs|scripts)/[^`
 # The scenarios named in a cell, and those there are: src/lab/ gives each a name and the ids that it shows.
 LAB = re.compile(r'\blab ((?:`[a-z0-9-]+`(?:, )?)+)')
 SCENARIO = re.compile(r'\.name = "([a-z0-9-]+)",\s*\.ids = \{([^}]*)\}')
-WITH_SCENARIO = 'ABCEFG'
-WITHOUT_SCENARIO = ('A16',)
+# What is shown by a scenario, and tested by real bytes through a whole stack.
+SHOWN = 'ABCEFGHIJ'
+NOT_SHOWN = ('A16',)
+WIRE_TEST = re.compile(r'`tests/wire/')
 
 
 def scenarios() -> dict[str, set[str]]:
@@ -77,8 +80,11 @@ def main() -> int:
                 found.append(f'{number}: {name}: the scenario {scenario} does not say that it shows this')
         for scenario in sorted(set(key for key, ids in known.items() if name in ids) - set(shown)):
             found.append(f'{number}: {name}: the scenario {scenario} shows it, and is not named')
-        if state == 'works' and name[0] in WITH_SCENARIO and name not in WITHOUT_SCENARIO and not shown:
+        to_be_shown = state == 'works' and name[0] in SHOWN and name not in NOT_SHOWN
+        if to_be_shown and not shown:
             found.append(f'{number}: {name} is said to work, but no scenario shows it')
+        if to_be_shown and not WIRE_TEST.search(test):
+            found.append(f'{number}: {name} is said to work, but no wire test is named')
     for letter, count in COUNTS.items():
         for index in range(1, count + 1):
             if f'{letter}{index}' not in rows:

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -67,12 +68,37 @@ LabRun play_timed(const lab::Scenario& scenario, const lab::Wishes& wishes) {
 void write_capture(const lab::Outcome& outcome, ByteSink& sink) {
   PcapngWriter writer(sink);
   const std::uint32_t interface = writer.add_interface("client");
-  for (const lab::SeenPacket& packet : outcome.packets)
+  for (const lab::SeenPacket& packet : outcome.packets) {
+    if (!packet.what.empty()) continue;  // no IP packet
     writer.write_packet(interface, static_cast<std::uint64_t>(packet.time.time_since_epoch().count()),
                         packet.from_client ? PcapngWriter::Direction::Outbound : PcapngWriter::Direction::Inbound,
                         packet.bytes.span());
+  }
   writer.flush();
   if (!writer.error().empty()) throw Failure(writer.error());
+}
+
+// "E7", an id of docs/features.md.
+bool is_id(std::string_view text) {
+  return text.size() >= 2 && text.size() <= 3 && text[0] >= 'A' && text[0] <= 'L' &&
+         std::ranges::all_of(text.substr(1), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+std::vector<lab::Scenario> scenarios_of(const std::string& id) {
+  std::vector<lab::Scenario> found;
+  std::ranges::copy_if(lab::scenarios(), std::back_inserter(found), [&](const lab::Scenario& scenario) {
+    return std::ranges::find(scenario.ids, id) != scenario.ids.end();
+  });
+  if (found.empty()) throw UsageError(fmt::format("no scenario shows {}; 'ff lab' lists them with their ids", id));
+  return found;
+}
+
+void list(const Arguments& arguments, const std::vector<lab::Scenario>& scenarios) {
+  if (arguments.json) {
+    fmt::print("{}", lab_list_json(scenarios));
+    return;
+  }
+  fmt::print("{}", lab_list(scenarios, terminal_ladder_style(STDOUT_FILENO).width));
 }
 
 void run_one(const Arguments& arguments) {
@@ -107,6 +133,11 @@ void run_all(const Arguments& arguments) {
 void check(const Arguments& arguments) {
   if (arguments.all && !arguments.name.empty())
     throw UsageError(fmt::format("--all runs every scenario; leave out '{}' or --all", arguments.name));
+  if (is_id(arguments.name) && !(arguments.set.empty() && arguments.pcap.empty()))
+    throw UsageError(
+        fmt::format("{} is an id, of which there may be several scenarios; give the name of one, 'ff lab {}' "
+                    "lists them",
+                    arguments.name, arguments.name));
   if (arguments.name.empty() && !arguments.set.empty())
     throw UsageError("--set is for one scenario; give its name, such as 'ff lab accept-queue-overflow --set ...'");
   if (arguments.name.empty() && !arguments.pcap.empty())
@@ -116,13 +147,13 @@ void check(const Arguments& arguments) {
 void run(const Arguments& arguments) {
   check(arguments);
   if (arguments.all) return run_all(arguments);
+  if (is_id(arguments.name)) return list(arguments, scenarios_of(arguments.name));
   if (!arguments.name.empty()) return run_one(arguments);
-  if (arguments.json) {
-    fmt::print("{}", lab_list_json(lab::scenarios()));
-    return;
-  }
-  fmt::print("{}\nff lab NAME plays one, ff lab --all plays them all.\n",
-             lab_list(lab::scenarios(), terminal_ladder_style(STDOUT_FILENO).width));
+  list(arguments, lab::scenarios());
+  if (!arguments.json)
+    fmt::print(
+        "\nff lab NAME plays one, ff lab --all plays them all. In brackets: ids of docs/features.md; ff lab E7 lists "
+        "what shows E7.\n");
 }
 
 }  // namespace
@@ -130,7 +161,8 @@ void run(const Arguments& arguments) {
 void add_lab_command(CLI::App& app) {
   CLI::App* lab = app.add_subcommand("lab", "plays scenarios of TCP's behaviour on simulated hosts, and checks them");
   auto arguments = std::make_shared<Arguments>();
-  lab->add_option("NAME", arguments->name, "the scenario; without it, all are listed");
+  lab->add_option("NAME", arguments->name,
+                  "the scenario, or an id such as E7 for a list of those that show it; without it, all are listed");
   lab->add_option("--set", arguments->set,
                   "changes a setting of both hosts, of one (server.SETTING=VALUE), or a word that the scenario offers; "
                   "repeatable")

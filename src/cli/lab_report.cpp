@@ -28,6 +28,9 @@ constexpr std::pair<char, std::string_view> kTopics[] = {
     {'E', "Closing"},
     {'F', "Peers that vanish"},
     {'G', "Ports and addresses"},
+    {'H', "Settings, counters, events"},
+    {'I', "IP, ICMP, UDP"},
+    {'J', "Messages over a stream"},
 };
 
 std::string ids_of(const lab::Scenario& scenario) { return fmt::format("{}", fmt::join(scenario.ids, ", ")); }
@@ -203,6 +206,7 @@ std::vector<LadderRow> lab_ladder_rows(const lab::Outcome& outcome) {
   std::map<std::pair<Endpoint, Endpoint>, std::size_t> connections;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     rows[i].remark = outcome.packets[i].fate;
+    if (!outcome.packets[i].what.empty()) rows[i].note = outcome.packets[i].what;
     if (rows[i].note.empty())
       connections.try_emplace(std::pair(rows[i].tuple.local, rows[i].tuple.remote), connections.size() + 1);
   }

@@ -4,8 +4,11 @@
 
 #include <algorithm>
 
+#include "wire/endian.hpp"
 #include "wire/icmp.hpp"
 #include "wire/ip.hpp"
+#include "wire/neighbour_discovery.hpp"
+#include "wire/udp.hpp"
 
 namespace ff::cli {
 namespace {
@@ -43,17 +46,31 @@ std::string_view name_of(wire::IcmpKind kind) {
 std::string describe_other(const wire::IpHeader& ip, ByteSpan payload, LadderDirection direction) {
   switch (ip.protocol) {
     case wire::protocol::kUdp:
-      return "UDP";
+      if (payload.size() < wire::kUdpHeaderSize) return "UDP";
+      return fmt::format("UDP {} > {}", wire::load_be16(payload.data()), wire::load_be16(payload.data() + 2));
     case wire::protocol::kIcmp:
     case wire::protocol::kIcmp6: {
       const char* name = ip.protocol == wire::protocol::kIcmp ? "ICMP" : "ICMPv6";
       const auto message = wire::parse_icmp(ip, payload);
       if (!message && direction == LadderDirection::Received) return fmt::format("{}, malformed", name);
-      return message ? fmt::format("{} {}", name, name_of(message->kind)) : std::string(name);
+      if (!message) return name;
+      if (!ip.source.is_v4() && message->type == wire::discovery_type::kSolicitation)
+        return "ICMPv6 neighbor solicitation";
+      if (!ip.source.is_v4() && message->type == wire::discovery_type::kAdvertisement)
+        return "ICMPv6 neighbor advertisement";
+      return fmt::format("{} {}", name, name_of(message->kind));
     }
     default:
       return fmt::format("IP protocol {}", ip.protocol);
   }
+}
+
+std::string describe_refused(ByteSpan bytes, DropReason reason) {
+  if (const auto piece = wire::parse_fragment(bytes); reason == DropReason::IpFragment && piece) {
+    return fmt::format("fragment, bytes {} to {}{}", piece->offset, piece->offset + piece->payload_size,
+                       piece->more ? "" : ", the last");
+  }
+  return fmt::format("dropped: {}", describe(reason));
 }
 
 // What else there is on an Ethernet-like device is ARP, which no ladder shows.
@@ -72,7 +89,7 @@ void LadderRecorder::record(Instant time, LadderDirection direction, ByteSpan by
   row.direction = direction;
   const bool sent = direction == LadderDirection::Sent;
   if (const auto ip = wire::parse_ip(bytes, false); !ip) {
-    row.note = fmt::format("dropped: {}", describe(ip.error()));
+    row.note = describe_refused(bytes, ip.error());
   } else {
     const ByteSpan payload = bytes.subspan(ip->payload_offset, ip->payload_size);
     row.tuple.local.address = sent ? ip->header.source : ip->header.destination;

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "cli/commands.hpp"
-#include "cli/common_options.hpp"
+#include "cli/ping_options.hpp"
 #include "cli/ping_report.hpp"
 #include "cli/stack_host.hpp"
 #include "cli/url.hpp"
@@ -20,23 +20,6 @@ namespace {
 
 constexpr std::uint32_t kIcmpHeader = 8;
 constexpr std::uint32_t kMaxData = 65507;  // of IPv4: 65535 less IP and ICMP header
-
-struct PingOptions {
-  StackOptions stack;
-  std::string host;
-  std::optional<std::uint64_t> count;
-  Duration interval = std::chrono::seconds(1);
-  std::uint32_t size = 56;
-  Duration timeout = std::chrono::seconds(10);
-  std::optional<Duration> deadline;
-  std::optional<std::uint8_t> ttl;
-  std::uint8_t traffic_class = 0;
-  PathMtuDiscovery path_mtu_discovery = PathMtuDiscovery::Want;
-  bool quiet = false;
-  bool numeric = false;
-  bool timestamps = false;
-  bool only_v4 = false, only_v6 = false;
-};
 
 // Seconds, with a fraction if wanted.
 Parsed<Duration> parse_seconds(std::string_view text) {
@@ -79,7 +62,6 @@ class PingProgram {
   void print_header() const;
   void print_line(const std::string& line) const;
   [[nodiscard]] bool all_sent() const { return options_.count && statistics_.transmitted() >= *options_.count; }
-  [[nodiscard]] Slice request(std::uint16_t sequence) const;
   // "192.0.2.1", or "name (192.0.2.1)" for a host that was given by its name.
   [[nodiscard]] std::string name_of(const IpAddress& address) const;
   [[nodiscard]] bool v4() const { return remote_.is_v4(); }
@@ -128,20 +110,9 @@ int PingProgram::run() {
   return statistics_.received() > 0 && !too_few ? kSuccess : kFailure;
 }
 
-Slice PingProgram::request(std::uint16_t sequence) const {
-  constexpr char kEchoV4 = 8;
-  constexpr auto kEchoV6 = static_cast<char>(128);
-  std::string message(kIcmpHeader + options_.size, '\0');
-  message[0] = v4() ? kEchoV4 : kEchoV6;
-  message[6] = static_cast<char>(sequence >> 8);
-  message[7] = static_cast<char>(sequence);
-  for (std::uint32_t i = 0; i < options_.size; ++i) message[kIcmpHeader + i] = static_cast<char>(i);
-  return Slice::adopt(std::move(message));
-}
-
 void PingProgram::send_next(Instant now) {
   const auto sequence = static_cast<std::uint16_t>(statistics_.transmitted() + 1);
-  const auto done = host_.stack().send(now, socket_, request(sequence), Endpoint{remote_, 0});
+  const auto done = host_.stack().send(now, socket_, echo_request(v4(), sequence, options_.size), Endpoint{remote_, 0});
   if (!done && done.error() == Error::NetworkUnreachable)
     throw UsageError(fmt::format("no route leads to {}; add a --gateway", remote_.to_string()));
   statistics_.sent(now);
@@ -237,7 +208,11 @@ std::function<Parsed<T>(std::string_view)> number_between(std::uint64_t first, s
 void run_ping(const PingOptions& options) {
   check_stack_options(options.stack);
   if (options.only_v4 && options.only_v6) throw UsageError("-4 and -6 exclude each other; give one");
-  if (const int status = PingProgram(options).run(); status != kSuccess) throw ExitStatus{status};
+  if (options.hops && (options.ttl || options.quiet || options.timestamps))
+    throw UsageError("--hops goes through every TTL and prints its table at the end; leave out -t, -q and -D");
+  if (options.json && !options.hops) throw UsageError("--json is for the table of --hops; add --hops");
+  const int status = options.hops ? run_hops(options) : PingProgram(options).run();
+  if (status != kSuccess) throw ExitStatus{status};
 }
 
 }  // namespace
@@ -273,11 +248,16 @@ void add_ping_command(CLI::App& app) {
   command->add_flag("-q", options->quiet, "nothing but the summary");
   command->add_flag("-n", options->numeric, "addresses only, no names");
   command->add_flag("-D", options->timestamps, "the time before each line, seconds since 1970");
+  command->add_flag("--hops", options->hops,
+                    "loss and round trips of every router on the way, after -c rounds (10) of one request each");
+  command->add_flag("--json", options->json, "with --hops: prints JSON");
   command->add_flag("-4", options->only_v4, "IPv4 alone");
   command->add_flag("-6", options->only_v6, "IPv6 alone");
   add_stack_options(*command, options->stack);
   command->footer(
-      "The exit status is 0 when a reply came, 1 when none did, or fewer than -c before the end of -w.\n"
+      "The exit status is 0 when a reply came, 1 when none did, or fewer than -c before the end of -w. Where packets "
+      "to\n"
+      "HOST get lost: --hops.\n"
       "Example, to this machine:\n"
       "  ff ping 10.9.8.2 -c 3 --device tun:ff0 --address 10.9.8.1/24 --host-address 10.9.8.2/24");
   command->callback([options] { run_ping(*options); });

@@ -85,6 +85,18 @@ std::string describe_v6(std::uint8_t type, std::uint8_t code, std::uint32_t mtu)
 
 }  // namespace
 
+Slice echo_request(bool v4, std::uint16_t sequence, std::uint32_t size) {
+  constexpr std::uint32_t kIcmpHeader = 8;
+  constexpr char kEchoV4 = 8;
+  constexpr auto kEchoV6 = static_cast<char>(128);
+  std::string message(kIcmpHeader + size, '\0');
+  message[0] = v4 ? kEchoV4 : kEchoV6;
+  message[6] = static_cast<char>(sequence >> 8);
+  message[7] = static_cast<char>(sequence);
+  for (std::uint32_t i = 0; i < size; ++i) message[kIcmpHeader + i] = static_cast<char>(i);
+  return Slice::adopt(std::move(message));
+}
+
 std::string format_round_trip(Duration time) {
   const double value = milliseconds(time);
   if (value >= 100) return fmt::format("{}", static_cast<std::int64_t>(value));

@@ -13,6 +13,9 @@ namespace ff::cli {
 // "0.213", "2.13", "21.3", "213": milliseconds as a reply's line has them.
 std::string format_round_trip(Duration time);
 
+// An ICMP message of this number with `size` bytes of data. The stack fills in identifier and checksum.
+Slice echo_request(bool v4, std::uint16_t sequence, std::uint32_t size);
+
 // What is wrong, such as "Destination Host Unreachable"; for an ICMP message of `v4` or ICMPv6.
 std::string describe_icmp_error(const DatagramError& error, bool v4);
 

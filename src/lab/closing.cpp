@@ -52,7 +52,7 @@ void half_close(Lab& lab) {
     lab.run(1min);
   }
   lab.expect_equal("bytes that the client has read meanwhile", client.read().size(), 5 * 12);
-  lab.expect_state("the client: an open socket stays in FIN_WAIT2 as long as it likes", client.state(),
+  lab.expect_state("the client: an open socket stays in FIN_WAIT_2 as long as it likes", client.state(),
                    TcpState::FinWait2);
   lab.expect_error("what a write() of the client reports", client.try_write("more"), Error::BrokenPipe);
 }

@@ -6,6 +6,8 @@
 
 #include "lab/names.hpp"
 #include "sim/quantities.hpp"
+#include "wire/arp.hpp"
+#include "wire/ethernet.hpp"
 
 namespace ff::lab {
 namespace {
@@ -75,7 +77,7 @@ Lab::Lab(const Scenario& scenario, const Wishes& wishes)
   world.on_packet(client.attachment_, [this](PcapngWriter::Direction direction, const Slice& packet) {
     const bool sent = direction == PcapngWriter::Direction::Outbound;
     const bool forged = std::ranges::any_of(forged_, [&](const Slice& other) { return other.data() == packet.data(); });
-    see(sent, packet, forged ? "forged" : "");
+    see_frame(sent, packet, forged ? "forged" : "");
   });
   world.set_middlebox(link_, sim::Direction::AToB, [this](const Slice& packet) { return on_path(client, packet); });
   world.set_middlebox(link_, sim::Direction::BToA, [this](const Slice& packet) { return on_path(server, packet); });
@@ -90,6 +92,7 @@ void Lab::set_up(Host& host, const char* v4, const char* v4_second, const char* 
   for (const char* text : {v4, v4_second}) interface.addresses.push_back({address(text), 24});
   for (const char* text : {v6, v6_second}) interface.addresses.push_back({address(text), 64});
   interface.gateways = {address("10.0.0.254"), address("fd00::fe")};
+  if (scenario_.ethernet) interface.mac = MacAddress{{2, 0, 0, 0, 0, static_cast<std::uint8_t>(host.id_ + 1)}};
   host.address_ = interface.addresses[wishes_.v6 ? 2 : 0].address;
   host.second_address_ = interface.addresses[wishes_.v6 ? 3 : 1].address;
   host.attachment_ = world.add_interface(host.id_, interface);
@@ -195,6 +198,10 @@ void Lab::forge(const Host& from, const Slice& packet) {
 }
 
 std::optional<Slice> Lab::on_path(const Host& from, const Slice& packet) {
+  if (const auto held = held_up_.find(&from); held != held_up_.end()) {
+    held->second->push_back(packet);
+    return swallow(from, packet, "held up");
+  }
   auto segment = parse_segment(packet.span());
   if (segment && segment->destination.address == segment->source.address) {
     // To itself: what a loopback interface would do.
@@ -225,11 +232,11 @@ std::optional<Slice> Lab::on_path(const Host& from, const Slice& packet) {
 // The client's packet has been seen already; the server's would be seen when it arrives, and never does.
 std::optional<Slice> Lab::swallow(const Host& from, const Slice& packet, std::string_view fate) {
   if (&from == &server) {
-    see(false, packet, std::string(fate));
+    see_frame(false, packet, std::string(fate));
   } else {
     outcome_.packets.back().fate = fate;
   }
-  if (!segments_.empty()) segments_.back().lost = true;
+  if (parse_segment(packet.span()) && !segments_.empty()) segments_.back().lost = true;
   return std::nullopt;
 }
 
@@ -242,6 +249,58 @@ void Lab::see(bool from_client, const Slice& packet, std::string fate) {
   }
   outcome_.packets.push_back(
       {.time = world.now(), .from_client = from_client, .bytes = packet, .fate = std::move(fate)});
+}
+
+// On an Ethernet: the IP packet in a frame, or what else is in it.
+void Lab::see_frame(bool from_client, const Slice& frame, std::string fate) {
+  if (!scenario_.ethernet) return see(from_client, frame, std::move(fate));
+  const Slice content = frame.sub(kEthernetHeader);
+  const auto header = wire::parse_ethernet(frame.span());
+  if (!header || header->type != wire::ethertype::kArp) return see(from_client, content, std::move(fate));
+  std::string what = "ARP, malformed";
+  if (const auto arp = wire::parse_arp(content.span())) {
+    what = !arp->request ? fmt::format("ARP {} is at {}", arp->sender.to_string(), arp->sender_mac.to_string())
+           : arp->sender == arp->target
+               ? fmt::format("ARP announces {}", arp->sender.to_string())
+               : fmt::format("ARP who has {}? tell {}", arp->target.to_string(), arp->sender.to_string());
+  }
+  outcome_.packets.push_back({.time = world.now(),
+                              .from_client = from_client,
+                              .bytes = content,
+                              .fate = std::move(fate),
+                              .what = std::move(what)});
+}
+
+void Lab::hold_up(const Host& from, std::vector<Slice>& into) { held_up_[&from] = &into; }
+
+void Lab::release(const Host& from, const Slice& packet) {
+  world.inject(link_, &from == &client ? sim::Direction::AToB : sim::Direction::BToA, packet);
+}
+
+sim::Attachment Lab::add_interface(const Host& host, InterfaceConfig config) {
+  const sim::Attachment added = world.add_interface(host.id_, std::move(config));
+  world.connect({added}, {}, {}, {});
+  return added;
+}
+
+std::vector<Slice> Lab::packets(const Host& from) const {
+  std::vector<Slice> result;
+  for (const SeenPacket& packet : outcome_.packets)
+    if (packet.from_client == (&from == &client) && packet.fate != "forged" && packet.what.empty())
+      result.push_back(packet.bytes);
+  return result;
+}
+
+std::vector<wire::IcmpView> Lab::icmp(const Host& from) const {
+  std::vector<wire::IcmpView> result;
+  for (const Slice& packet : packets(from)) {
+    const auto ip = wire::parse_ip(packet.span());
+    if (!ip || (ip->header.protocol != wire::protocol::kIcmp && ip->header.protocol != wire::protocol::kIcmp6))
+      continue;
+    if (const auto message = wire::parse_icmp(ip->header, packet.span().subspan(ip->payload_offset, ip->payload_size)))
+      result.push_back(*message);
+  }
+  return result;
 }
 
 std::vector<Segment> Lab::seen(const Host& from, Kind kind) const {
@@ -330,7 +389,8 @@ const std::vector<Scenario>& scenarios() {
     std::vector<Scenario> all;
     for (const auto list :
          {fast_open_scenarios, fast_open_memory_scenarios, opening_scenarios, data_scenarios, resource_scenarios,
-          recovery_scenarios, closing_scenarios, vanishing_peer_scenarios, port_scenarios}) {
+          recovery_scenarios, closing_scenarios, vanishing_peer_scenarios, port_scenarios, observing_scenarios,
+          datagram_scenarios, network_scenarios, framing_scenarios}) {
       for (Scenario& scenario : list()) all.push_back(std::move(scenario));
     }
     return all;
@@ -347,6 +407,11 @@ std::optional<std::string> why_not(const Scenario& scenario, const std::string& 
   std::string_view setting = name;
   for (const std::string_view prefix : {"client.", "server."})
     if (setting.starts_with(prefix)) setting.remove_prefix(prefix.size());
+  if (const std::size_t dot = name.find('.'); setting == name && dot != std::string::npos) {
+    const std::string rest = name.substr(dot + 1);
+    if (canonical_setting(rest))
+      return fmt::format("there is no host \"{}\"; write client.{} or server.{}", name.substr(0, dot), rest, rest);
+  }
   Settings scratch;
   if (auto done = set_setting(scratch, setting, value); !done) return done.error();
   return std::nullopt;

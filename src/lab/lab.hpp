@@ -88,6 +88,26 @@ struct Listener {
   ListenerId id;
 };
 
+// A UDP or echo socket as its application sees it.
+class DatagramSocket {
+ public:
+  DatagramSocket(Host& host, DatagramId id) : host_(&host), id_(id) {}
+
+  // What send() would report; to the other host's port unless the socket is connected.
+  std::optional<Error> send(std::string_view bytes, const std::optional<Endpoint>& to = std::nullopt);
+  std::optional<Error> connect(const Endpoint& to);
+  // What waits, the first first.
+  std::optional<Datagram> receive();
+  std::vector<std::string> receive_all();
+  // What the network said about what was sent.
+  std::optional<DatagramError> receive_error();
+  [[nodiscard]] DatagramInfo info() const;
+
+ private:
+  Host* host_;
+  DatagramId id_;
+};
+
 class Lab;
 
 class Host {
@@ -120,6 +140,9 @@ class Host {
   Socket accept(Listener listener);
   std::optional<Socket> try_accept(Listener listener);
 
+  // Bound to `port` of every address, of the family that the scenario is played over.
+  DatagramSocket open(std::uint16_t port, DatagramOptions options = {});
+
   // An application that reacts by itself; what it is told is told to sockets too.
   void on_event(std::function<void(const Event&)> application) { application_ = std::move(application); }
 
@@ -134,6 +157,7 @@ class Host {
  private:
   friend class Lab;
   friend class Socket;
+  friend class DatagramSocket;
   struct Ending {
     std::uint8_t events = 0;
     std::optional<Error> error;
@@ -202,7 +226,20 @@ class Lab {
   // What a host's side of a connection would send next if it sent an empty ACK, judging by what passed on the wire.
   [[nodiscard]] Segment next_from(const Host& from, const FourTuple& tuple_of_client) const;
 
+  // Packets of that host, TCP or not, go where `into` says instead of on their way; release() lets one go on.
+  void hold_up(const Host& from, std::vector<Slice>& into);
+  void stop_holding_up(const Host& from) { held_up_.erase(&from); }
+  void release(const Host& from, const Slice& packet);
+  // What passes the host's interface goes into a capture, too.
+  void capture(const Host& host, PcapngWriter& writer) { world.capture(host.attachment_, writer); }
+  // One more interface of a host, with a cable to nowhere. What leaves by it can be seen by world.on_packet() alone.
+  sim::Attachment add_interface(const Host& host, InterfaceConfig config);
+
   // ---- what passed on the wire -----
+  // Every IP packet that this host sent, forged ones left out.
+  [[nodiscard]] std::vector<Slice> packets(const Host& from) const;
+  // The ICMP messages among them.
+  [[nodiscard]] std::vector<wire::IcmpView> icmp(const Host& from) const;
   [[nodiscard]] std::vector<Segment> seen(const Host& from, Kind kind = any) const;
   [[nodiscard]] std::size_t number_of(const Host& from, Kind kind) const { return seen(from, kind).size(); }
   [[nodiscard]] const Host& other(const Host& host) const { return &host == &client ? server : client; }
@@ -222,6 +259,7 @@ class Lab {
   std::optional<Slice> on_path(const Host& from, const Slice& packet);
   std::optional<Slice> swallow(const Host& from, const Slice& packet, std::string_view fate);
   void see(bool from_client, const Slice& packet, std::string fate);
+  void see_frame(bool from_client, const Slice& frame, std::string fate);
 
   struct Loss {
     const Host* from;
@@ -238,6 +276,7 @@ class Lab {
   std::vector<Slice> forged_;  // from the server's side, known again when they arrive
   std::vector<Loss> losses_;
   std::map<const Host*, Edit> edits_;
+  std::map<const Host*, std::vector<Slice>*> held_up_;
   std::uint16_t narrow_mtu_ = 0;
   bool narrow_says_so_ = false;
 };

@@ -15,7 +15,8 @@ struct SeenPacket {
   Instant time{};
   bool from_client = true;
   Slice bytes;
-  std::string fate;  // "lost", "forged"; empty: nothing to remark
+  std::string fate;    // "lost", "forged"; empty: nothing to remark
+  std::string what{};  // what it is when it is no IP packet, such as an ARP message
 };
 
 struct Remark {

@@ -222,12 +222,12 @@ std::vector<Scenario> resource_scenarios() {
        .knobs = {{"tcp_moderate_rcvbuf", {"1", "0"}, ""}},
        .play = receive_autotuning},
       {.name = "path-mtu",
-       .ids = {"C8"},
+       .ids = {"C8", "I3"},
        .summary = "a router with a narrow link says what fits, and the sender cuts smaller segments",
-       .lesson =
-           "Packets must not be fragmented on the way, so one that is too big is dropped, and an ICMP error tells "
-           "the size that fits. Where a firewall drops such errors, small packets pass and large ones vanish: a "
-           "black hole.",
+       .lesson = "TCP's packets ask not to be fragmented on the way, so one that is too big is dropped, and an ICMP "
+                 "error tells "
+                 "the size that fits. Where a firewall drops such errors, small packets pass and large ones vanish: a "
+                 "black hole.",
        .play = path_mtu},
       {.name = "path-mtu-black-hole",
        .ids = {"C8", "F2"},
@@ -239,7 +239,7 @@ std::vector<Scenario> resource_scenarios() {
        .knobs = {{"client.tcp_mtu_probing", {"1", "2", "0"}, ""}},
        .play = black_hole},
       {.name = "forged-icmp",
-       .ids = {"C8"},
+       .ids = {"C8", "I2"},
        .summary = "ICMP errors about what is not under way are ignored",
        .lesson =
            "Anyone can send ICMP errors. The error quotes the packet it is about: only one whose sequence number is "

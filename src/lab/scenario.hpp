@@ -32,6 +32,7 @@ struct Scenario {
   void (*play)(Lab&) = nullptr;
   // Where every connection's sequence numbers start, when that is the point.
   std::optional<std::uint32_t> initial_sequence_number{};
+  bool ethernet = false;  // the hosts share an Ethernet, and must find each other on it first
 };
 
 // All of them, in the order of their ids.
@@ -60,5 +61,9 @@ std::vector<Scenario> recovery_scenarios();
 std::vector<Scenario> closing_scenarios();
 std::vector<Scenario> vanishing_peer_scenarios();
 std::vector<Scenario> port_scenarios();
+std::vector<Scenario> observing_scenarios();
+std::vector<Scenario> datagram_scenarios();
+std::vector<Scenario> network_scenarios();
+std::vector<Scenario> framing_scenarios();
 
 }  // namespace ff::lab

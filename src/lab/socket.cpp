@@ -85,6 +85,36 @@ ConnectionInfo Socket::info() const {
   return host_->lab_.world.inspect(host_->id_).info(id_).value_or(nothing);
 }
 
+// ---- datagrams -----------------------------------------------------------------------------------------------------
+
+std::optional<Error> DatagramSocket::send(std::string_view bytes, const std::optional<Endpoint>& to) {
+  const auto sent = host_->stack().send(host_->lab_.now(), id_, Slice::copy_of(as_bytes(bytes)), to);
+  return sent ? std::nullopt : std::optional(sent.error());
+}
+
+std::optional<Error> DatagramSocket::connect(const Endpoint& to) {
+  const auto done = host_->stack().connect(id_, to);
+  return done ? std::nullopt : std::optional(done.error());
+}
+
+std::optional<Datagram> DatagramSocket::receive() {
+  auto datagram = host_->stack().receive(id_);
+  return datagram ? std::optional(*std::move(datagram)) : std::nullopt;
+}
+
+std::vector<std::string> DatagramSocket::receive_all() {
+  std::vector<std::string> all;
+  while (const auto datagram = receive()) all.emplace_back(datagram->bytes.text());
+  return all;
+}
+
+std::optional<DatagramError> DatagramSocket::receive_error() {
+  auto error = host_->stack().receive_error(id_);
+  return error ? std::optional(*std::move(error)) : std::nullopt;
+}
+
+DatagramInfo DatagramSocket::info() const { return host_->lab_.world.inspect(host_->id_).info(id_).value(); }
+
 // ---- hosts ---------------------------------------------------------------------------------------------------------
 
 void Host::set(std::string_view setting, std::string_view value) {
@@ -174,6 +204,13 @@ Socket Host::accept(Listener listener) {
   const auto accepted = try_accept(listener);
   if (!accepted) throw Stopped(fmt::format("nothing waits for the {} to accept", name_));
   return *accepted;
+}
+
+DatagramSocket Host::open(std::uint16_t port, DatagramOptions options) {
+  options.local = {address_.is_v4() ? IpAddress::any_v4() : IpAddress::any_v6(), port};
+  const auto socket = stack().open(options);
+  if (!socket) throw Stopped(fmt::format("the {} cannot open a socket: {}", name_, to_string(socket.error())));
+  return {*this, *socket};
 }
 
 void Host::restart() {

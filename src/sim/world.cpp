@@ -37,7 +37,7 @@ World::World(const WorldOptions& options)
     : options_(options),
       now_(options.start),
       random_(random_from(derived_seed(options.seed, kApplicationSeed))),
-      slabs_(UINT16_MAX) {}
+      slabs_(kEthernetHeader + UINT16_MAX) {}
 
 // ---- the network ---------------------------------------------------------------------------------------------------
 
@@ -104,7 +104,8 @@ void World::capture(Attachment interface, PcapngWriter& writer) {
   Host& host = *hosts_[interface.host];
   Port& port = host.ports[interface.interface];
   port.capture = &writer;
-  port.capture_interface = writer.add_interface(fmt::format("{}/{}", host.name, port.name));
+  port.capture_interface =
+      writer.add_interface(fmt::format("{}/{}", host.name, port.name), port.config.mac.has_value());
 }
 
 void World::on_packet(Attachment interface, PacketHandler handler) {
@@ -235,7 +236,10 @@ void World::deliver(Channel& channel) {
       continue;
     }
     show(hosts_[to->host]->ports[to->interface], PcapngWriter::Direction::Inbound, *packet);
-    stack(to->host).handle_packet(now_, to->interface, {.bytes = *std::move(packet)});
+    RxPacket received;
+    received.bytes = *std::move(packet);
+    if (hosts_[to->host]->ports[to->interface].config.mac) received.link_header_size = kEthernetHeader;
+    stack(to->host).handle_packet(now_, to->interface, std::move(received));
   }
 }
 
@@ -256,8 +260,10 @@ void World::send(Host& host) {
     return;
   }
   for (Segmenter segmenter(tx_); segmenter.remaining() > 0;) {
-    std::uint8_t* room = slabs_.reserve(segmenter.next_size());
-    Slice packet = slabs_.commit(0, segmenter.next(room));
+    const std::uint32_t link_size = tx_.link_header_size;
+    std::uint8_t* room = slabs_.reserve(link_size + segmenter.next_size());
+    std::ranges::copy(tx_.link_header(), room);
+    Slice packet = slabs_.commit(0, link_size + segmenter.next(room + link_size));
     show(port, PcapngWriter::Direction::Outbound, packet);
     std::optional<Slice> forwarded = std::move(packet);
     if (const Middlebox& middlebox = channels_[port.channel].middlebox) forwarded = middlebox(*forwarded);

@@ -63,7 +63,8 @@ class World {
 
   // ---- the network -----------------------------------------------------------------------------------------------
   HostId add_host(HostOptions options);
-  // Throws std::invalid_argument when the stack will not have such an interface.
+  // Throws std::invalid_argument when the stack will not have such an interface. One with a MAC address sends and
+  // receives Ethernet frames, and belongs on a link with one other of its kind.
   Attachment add_interface(HostId host, InterfaceConfig config);
   // Joins two sides by a link. A side with several interfaces shares its end of the link: what arrives goes to the
   // interface that has the packet's destination address. An interface is on one link at most.

@@ -145,6 +145,12 @@ TEST(CommandLine, TheLabSaysWhatItDoesNotHave) {
   expect_usage_error({"lab", "no-listener", "--set", "tcp_syn_retrys=2"}, "ff lab: ", "tcp_syn_retries");
   expect_usage_error({"lab", "no-listener", "--set", "tcp_syn_retries=0"}, "ff lab: ", "from 1 to 127");
   expect_usage_error({"lab", "no-listener", "--set", "tcp_syn_retries"}, "ff lab: ", "SETTING=VALUE");
+  expect_usage_error({"lab", "nagle", "--set", "TCP_NODELAY=2"}, "ff lab: ", "one of 0, 1");
+  expect_usage_error({"lab", "nagle", "--set", "TCP_NODELY=1"}, "ff lab: ", "did you mean 'TCP_NODELAY'");
+  expect_usage_error({"lab", "no-listener", "--set", "client.tcp_sak=1"}, "ff lab: ", "tcp_sack");
+  expect_usage_error({"lab", "no-listener", "--set", "servr.tcp_sack=1"}, "ff lab: ", "server.tcp_sack");
+  expect_usage_error({"lab", "L3"}, "ff lab: ", "no scenario shows L3");
+  expect_usage_error({"lab", "E7", "--set", "tcp_sack=1"}, "ff lab: ", "'ff lab E7'");
   expect_usage_error({"lab", "no-listener", "--seed", "x"}, "ff lab: ", "--seed");
   expect_usage_error({"lab", "no-listener", "--pcap", "/nonexistent/x"}, "ff lab: ", "/nonexistent/x");
   expect_usage_error({"lab", "--all", "no-listener"}, "ff lab: ", "--all");
@@ -153,6 +159,10 @@ TEST(CommandLine, TheLabSaysWhatItDoesNotHave) {
 
 TEST(CommandLine, TheLabsExitStatusSaysWhetherAllIsAsItShouldBe) {
   EXPECT_EQ(run({"lab", "no-listener"}).status, 0);
+  const Outcome of_an_id = run({"lab", "E7"});
+  EXPECT_EQ(of_an_id.status, 0);
+  EXPECT_THAT(of_an_id.out, testing::HasSubstr("syn-in-time-wait"));
+  EXPECT_THAT(of_an_id.out, testing::Not(testing::HasSubstr("nagle")));
   EXPECT_EQ(run({"lab", "challenge-ack-limit", "--set", "tcp_challenge_ack_limit=0"}).status, 1);
   const Outcome all = run({"lab", "--all"});
   EXPECT_EQ(all.status, 0) << all.out;

@@ -27,6 +27,17 @@ WIRE_TEST(FastOpenServer, GrantsACookie) {
   w.counter(Counter::TcpExt_TCPFastOpenPassive, 0);
 }
 
+// A4: SipHash-2-4 of client's and server's address, as Linux computes it; worked out here by another program.
+WIRE_TEST(FastOpenServer, CookieOfAKnownKey) {
+  constexpr FastOpenCookie kV4{.bytes = {0xeb, 0xfa, 0x09, 0xe3, 0xbf, 0xdc, 0xca, 0xee}, .size = 8};
+  constexpr FastOpenCookie kV6{.bytes = {0x12, 0x42, 0x70, 0x77, 0xfb, 0x53, 0x1a, 0xea}, .size = 8};
+  w.listen({.fast_open = 16, .keys = FastOpenKeys{.primary = key_of(kOldKey), .backup = {}}});
+  w.in(syn(0).mss(1000).tfo_request());
+  w.out(syn_ack(0).ack(1).mss(w.mss()).tfo(w.v6() ? kV6 : kV4));
+  w.in(segment(1).ack(1));
+  w.accept();
+}
+
 // A1: in the form of the option that the client used.
 WIRE_TEST(FastOpenServer, GrantsInTheClientsForm) {
   w.listen({.fast_open = 16});
