@@ -164,6 +164,40 @@ def test_ff_ping_hears_of_time_exceeded(lab, family):
     assert "+1 errors, 100% packet loss" in said, said
 
 
+def test_ff_ping_says_at_which_hop_packets_get_lost(lab, family):
+    """ff, a router, a link that loses packets, a second router, the destination: the loss begins behind the first."""
+    wiring = lab.linked("--loss", "15%", "--seed", "7")
+    far, second = lab.space("d"), {4: "198.18.4.2", 6: "2001:db8:4::2"}[family]
+    for name in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
+        wiring.kernel.sysctl(name, 1)
+    wiring.kernel.ip("link add d0 type veth peer name d1 netns %s" % far.name)
+    near, end = {4: ("203.0.113.1/24", "203.0.113.9/24"), 6: ("2001:db8:f::1/64", "2001:db8:f::9/64")}[family]
+    for space, device, address in ((wiring.kernel, "d0", near), (far, "d1", end)):
+        space.ip("address add %s dev %s%s" % (address, device, "" if family == 4 else " nodad"))
+        space.ip("link set %s up" % device)
+    far.ip("%s route add default via %s" % ("" if family == 4 else "-6", near.split("/")[0]))
+    network = {4: "203.0.113.0/24", 6: "2001:db8:f::/64"}[family]
+    wiring.space.ip("%s route add %s via %s" % ("" if family == 4 else "-6", network, second))
+    for router in (wiring.space, wiring.kernel):  # or they would say less than they are asked
+        router.sysctl("net.ipv4.icmp_ratelimit", 0)
+        router.sysctl("net.ipv6.icmp.ratelimit", 0)
+    address = end.split("/")[0]
+    wait_until(lambda: wiring.kernel.run("ping", "-c1", "-W1", address, check=False).returncode == 0, lambda: address)
+    words = [find_ff(), "ping", *wiring._options, address, "--hops", "-c", "40", "-i", "0.05", "--json"]
+    done = wiring.space.run(*words, check=False)
+    assert done.returncode == 0, "%s\n%s\n%s" % (words, done.stdout, done.stderr)
+    report = json.loads(done.stdout)
+    hops = report["hops"]
+    assert [hop["addresses"] for hop in hops] == [[{4: "198.18.3.9", 6: "2001:db8:3::9"}[family]], [second],
+                                                  [address]], report
+    assert hops[0]["loss_percent"] == 0, report
+    # Twice over the link, 15 % each: 28 %, give or take.
+    assert all(5 < hop["loss_percent"] < 55 for hop in hops[1:]), report
+    assert report["loss_begins_at_hop"] == 2, report
+    text = wiring.space.run(*words[:-1], check=False).stdout
+    assert "the loss begins at hop 2." in text, text
+
+
 # ---- UDP -------------------------------------------------------------------------------------------------------------
 
 def test_the_kernel_asks_by_udp(link, family):
