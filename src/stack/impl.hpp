@@ -58,6 +58,7 @@ struct BoundPort {
   Binding binding;
   PortUse use;
 };
+
 // Whether a frame brought it that was sent to several hosts, whatever the IP header says.
 inline bool came_to_group(const RxPacket& packet) noexcept {
   return packet.link_header_size != 0 && (packet.bytes.data()[-packet.link_header_size] & 1) != 0;
