@@ -21,6 +21,10 @@ struct SocketOptions {
   std::uint32_t rcvbuf = 0;  // SO_RCVBUF, bytes of window; 0: tcp_rmem, growing
   std::uint32_t sndbuf = 0;  // SO_SNDBUF, bytes; 0: tcp_wmem, growing
 
+  // ---- IPPROTO_IP, IPPROTO_IPV6 ----
+  std::uint32_t tos = 0;  // IP_TOS, IPV6_TCLASS: DSCP; the two bits of ECN are TCP's own
+  std::uint32_t ttl = 0;  // IP_TTL, IPV6_UNICAST_HOPS; 0: ip_default_ttl
+
   // ---- IPPROTO_TCP ----
   bool no_delay = false;            // TCP_NODELAY
   bool cork = false;                // TCP_CORK: short segments wait, 200 ms at most

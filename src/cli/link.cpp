@@ -31,7 +31,7 @@ namespace {
 struct Shape {
   std::optional<Duration> delay, jitter, reorder_delay;
   std::optional<std::uint64_t> rate;
-  std::optional<sim::QueueLimit> queue;
+  std::optional<sim::QueueLimit> queue, mark;
   std::optional<double> loss, reorder, duplicate, corrupt;
 
   void apply_to(sim::LinkOptions& options) const {
@@ -40,6 +40,7 @@ struct Shape {
     if (reorder_delay) options.reorder_delay = reorder_delay;
     options.rate = rate.value_or(options.rate);
     options.queue = queue.value_or(options.queue);
+    if (mark) options.mark = mark;
     options.loss = loss.value_or(options.loss);
     options.reorder = reorder.value_or(options.reorder);
     options.duplicate = duplicate.value_or(options.duplicate);
@@ -76,6 +77,8 @@ void add_shape_options(CLI::App& command, const std::string& prefix, const std::
   add("rate", shape.rate, sim::parse_rate, "RATE", "bits of IP packets a second, such as 100mbit");
   add("queue", shape.queue, sim::parse_queue_limit, "LIMIT",
       "what may wait when there is a rate: packets (100) or bytes (64kb); by default 1000 packets");
+  add("mark", shape.mark, sim::parse_queue_limit, "LIMIT",
+      "from so much waiting on, packets that may be marked are marked (ECN): packets (20) or bytes (30kb)");
   add("loss", shape.loss, sim::parse_probability, "PERCENT", "packets that are lost, such as 1%");
   add("reorder", shape.reorder, sim::parse_probability, "PERCENT", "packets that are held back and overtaken");
   add("reorder-delay", shape.reorder_delay, sim::parse_duration, "TIME",
@@ -180,10 +183,11 @@ void say_ready(const LinkCommand& line, const sim::LinkOptions& a_to_b, const si
 void say_counts(const std::string& from, const std::string& to, const EmulatedPath& path) {
   const sim::LinkCounts link = path.link_counts();
   fmt::print(stderr,
-             "{} -> {}: received {}, delivered {} ({} bytes), lost {}, queue-dropped {}, reordered {}, duplicated {}, "
+             "{} -> {}: received {}, delivered {} ({} bytes), lost {}, queue-dropped {}, marked {}, reordered {}, "
+             "duplicated {}, "
              "corrupted {}, overflowed {}, malformed {}, refused {}\n",
              from, to, path.counts().received, link.delivered, link.delivered_bytes, link.lost, link.queue_dropped,
-             link.reordered, link.duplicated, link.corrupted, link.overflowed, path.counts().malformed,
+             link.marked, link.reordered, link.duplicated, link.corrupted, link.overflowed, path.counts().malformed,
              path.counts().refused);
 }
 

@@ -389,8 +389,8 @@ const std::vector<Scenario>& scenarios() {
     std::vector<Scenario> all;
     for (const auto list :
          {fast_open_scenarios, fast_open_memory_scenarios, opening_scenarios, data_scenarios, resource_scenarios,
-          recovery_scenarios, closing_scenarios, vanishing_peer_scenarios, port_scenarios, observing_scenarios,
-          datagram_scenarios, network_scenarios, framing_scenarios}) {
+          recovery_scenarios, congestion_scenarios, closing_scenarios, vanishing_peer_scenarios, port_scenarios,
+          observing_scenarios, datagram_scenarios, network_scenarios, framing_scenarios}) {
       for (Scenario& scenario : list()) all.push_back(std::move(scenario));
     }
     return all;

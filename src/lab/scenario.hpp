@@ -58,6 +58,7 @@ std::vector<Scenario> opening_scenarios();
 std::vector<Scenario> data_scenarios();
 std::vector<Scenario> resource_scenarios();
 std::vector<Scenario> recovery_scenarios();
+std::vector<Scenario> congestion_scenarios();
 std::vector<Scenario> closing_scenarios();
 std::vector<Scenario> vanishing_peer_scenarios();
 std::vector<Scenario> port_scenarios();

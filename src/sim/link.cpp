@@ -5,6 +5,9 @@
 #include <string>
 #include <utility>
 
+#include "wire/checksum.hpp"
+#include "wire/endian.hpp"
+
 namespace ff::sim {
 namespace {
 
@@ -65,6 +68,7 @@ void Link::enqueue(Instant now, Slice packet) {
     ++counts_.queue_dropped;
     return;
   }
+  packet = marked_if_queue_is_long(std::move(packet));
   queued_bytes_ += packet.size();
   queue_.push_back({now, std::move(packet)});
   transmit_until(now);
@@ -139,6 +143,27 @@ Slice Link::with_a_bit_inverted(const Slice& packet) {
   char& byte = bytes[first + bit / 8];
   byte = static_cast<char>(byte ^ (1 << bit % 8));
   ++counts_.corrupted;
+  return Slice::adopt(std::move(bytes));
+}
+
+// RFC 3168 §5: a router that would drop this packet before long marks it instead, if its sender understands that.
+Slice Link::marked_if_queue_is_long(Slice packet) {
+  if (!options_.mark || packet.size() < 20) return packet;
+  if (queue_.size() < options_.mark->packets && queued_bytes_ < options_.mark->bytes) return packet;
+  const bool v4 = packet.data()[0] >> 4 == 4;
+  const int shift = v4 ? 0 : 4;  // where in the second byte the two bits lie
+  const int codepoint = packet.data()[1] >> shift & 3;
+  if (codepoint == 0 || codepoint == 3) return packet;
+  std::string bytes(packet.text());  // a copy of its own: others may share the original
+  bytes[1] = static_cast<char>(bytes[1] | 3 << shift);
+  if (v4) {
+    auto* const ip = reinterpret_cast<std::uint8_t*>(bytes.data());
+    wire::store_be16(ip + 10, 0);
+    wire::ChecksumAccumulator header;
+    header.add({ip, payload_offset(packet.span())});
+    wire::store_be16(ip + 10, header.checksum());
+  }
+  ++counts_.marked;
   return Slice::adopt(std::move(bytes));
 }
 

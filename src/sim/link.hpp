@@ -33,6 +33,8 @@ struct LinkOptions {
   Duration jitter{};       // up to this much more, evenly distributed; jitter alone never changes the order
   std::uint64_t rate = 0;  // bit/s, counting IP packets without any framing; 0: no limit, and nothing ever queues
   QueueLimit queue{};
+  // ECN (RFC 3168): from so much waiting on, packets that may be marked are marked. By default none are.
+  std::optional<QueueLimit> mark{};
   double loss = 0;     // the probability that a packet is lost on the wire
   double reorder = 0;  // the probability that a packet is held back, so that those behind it overtake
   // How long it is held back. By default a quarter of the delay, and at least a millisecond.
@@ -66,6 +68,7 @@ struct LinkCounts {
   std::uint64_t reordered = 0;
   std::uint64_t duplicated = 0;
   std::uint64_t corrupted = 0;
+  std::uint64_t marked = 0;
   std::uint64_t delivered_bytes = 0;
   friend bool operator==(const LinkCounts&, const LinkCounts&) noexcept = default;
 };
@@ -114,6 +117,7 @@ class Link {
   void put_on_wire(Instant sent, Slice packet);
   void fly(Instant arrival, Slice packet, bool held_back);
   [[nodiscard]] Slice with_a_bit_inverted(const Slice& packet);
+  [[nodiscard]] Slice marked_if_queue_is_long(Slice packet);
 
   LinkOptions options_;
   Random random_;

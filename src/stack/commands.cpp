@@ -36,7 +36,8 @@ Stack::Impl::Impl(StackConfig config)
 tcp::Path Stack::Impl::path_of(InterfaceId interface) const noexcept {
   const InterfaceConfig& config = interfaces_[interface];
   tcp::Path path;
-  path.delivery = {interface, static_cast<std::uint8_t>(env_.settings.ip_default_ttl)};
+  path.delivery.interface = interface;
+  path.delivery.ttl = static_cast<std::uint8_t>(env_.settings.ip_default_ttl);
   path.mtu = config.mtu;
   path.max_super_segment = config.max_super_segment;
   return path;

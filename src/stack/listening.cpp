@@ -178,7 +178,7 @@ void Stack::Impl::offer_to_acceptor(Listener& listener, Socket& socket) {
 
 tcp::Path Stack::Impl::path_for(const Listener& listener, InterfaceId interface) const noexcept {
   tcp::Path path = path_of(interface);
-  path.max_mss = static_cast<std::uint16_t>(listener.options.options.maxseg);
+  path.adopt(listener.options.options, env_.settings);
   return path;
 }
 

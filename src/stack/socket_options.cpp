@@ -14,6 +14,8 @@ struct Range {
 constexpr Range kRanges[] = {
     {"SO_RCVBUF", &SocketOptions::rcvbuf, 1, 0x3fffffff},
     {"SO_SNDBUF", &SocketOptions::sndbuf, 1, 0x3fffffff},
+    {"IP_TOS", &SocketOptions::tos, 1, 255},
+    {"IP_TTL", &SocketOptions::ttl, 1, 255},
     {"TCP_KEEPIDLE", &SocketOptions::keepidle, 1, 32767},
     {"TCP_KEEPINTVL", &SocketOptions::keepintvl, 1, 32767},
     {"TCP_KEEPCNT", &SocketOptions::keepcnt, 1, 127},

@@ -275,7 +275,7 @@ class Connection {
   bool mtu_probe_was_lost(Context& c);
 
   // user_calls.cpp, connection.cpp
-  void adopt(const SocketOptions* options);
+  void adopt(const Settings& settings, const SocketOptions* options);
   [[nodiscard]] const SocketOptions& options() const noexcept;
   [[nodiscard]] BufferSizes receive_buffer(const Context& c) const noexcept {
     return tcp::receive_buffer(c.env.settings, options());

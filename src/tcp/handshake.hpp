@@ -33,6 +33,13 @@ struct Path {
   std::uint16_t max_mss = 0;            // TCP_MAXSEG; 0: as the MTU allows
   std::uint32_t max_super_segment = 0;  // IP header included
 
+  // What the socket wants of it.
+  void adopt(const SocketOptions& options, const Settings& settings) noexcept {
+    max_mss = static_cast<std::uint16_t>(options.maxseg);
+    delivery.ttl = static_cast<std::uint8_t>(options.ttl != 0 ? options.ttl : settings.ip_default_ttl);
+    delivery.traffic_class = static_cast<std::uint8_t>(options.tos & 0xfc);
+  }
+
   [[nodiscard]] std::uint16_t mss(bool v4) const noexcept {
     const auto fits = static_cast<std::uint16_t>(mtu - header_overhead(v4));
     return max_mss > 0 ? std::min(fits, max_mss) : fits;

@@ -22,7 +22,7 @@ void Connection::begin(const FourTuple& tuple, const Path& path, Seq iss, std::u
 void Connection::open(Context& c, const ActiveOpen& how, Slice data) {
   const Observation observation = observe(c);
   begin(how.tuple, how.path, how.iss, how.ts_offset);
-  adopt(how.options);
+  adopt(c.env.settings, how.options);
   ts_recent_ = how.ts_recent;
   fast_open_ = how.plan.outcome;
   fast_open_partition_ = how.fast_open_partition;
@@ -87,7 +87,7 @@ void Connection::agree(Context& c, const Agreed& agreed) {
 
 void Connection::begin_passive(Context& c, const PassiveOpen& how) {
   begin(how.tuple, how.path, how.iss, how.ts_offset);
-  adopt(how.options);
+  adopt(c.env.settings, how.options);
   syn_retransmitted_ = how.syn_ack_retransmitted;
   retransmits_ = how.syn_ack_timeouts;
   fast_open_ = how.fast_open;

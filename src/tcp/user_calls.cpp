@@ -228,10 +228,10 @@ SocketOptions Connection::options_now() const {
   return now;
 }
 
-void Connection::adopt(const SocketOptions* options) {
+void Connection::adopt(const Settings& settings, const SocketOptions* options) {
   SocketOptions own = options == nullptr ? SocketOptions() : *options;
-  own.reuse_addr = own.reuse_port =
-      false;  // the stack's part: most servers have them, and nothing else is worth memory
+  // The stack's part; most servers have them, and without anything else they are not worth the memory.
+  own.reuse_addr = own.reuse_port = false;
   if (own == SocketOptions()) {
     options_.reset();
   } else {
@@ -239,13 +239,13 @@ void Connection::adopt(const SocketOptions* options) {
   }
   no_delay_ = this->options().no_delay;
   corked_ = this->options().cork;
-  path_.max_mss = static_cast<std::uint16_t>(this->options().maxseg);
+  path_.adopt(this->options(), settings);
 }
 
 void Connection::set_options(Context& c, const SocketOptions& options) {
   const Observation observation = observe(c);
   const bool kept_alive = this->options().keepalive;
-  adopt(&options);
+  adopt(c.env.settings, &options);
   if (options.rcvbuf != 0) rcv_.set_limit(std::max(options.rcvbuf, c.env.settings.tcp_rmem.min));
   if (!options.keepalive) timers_.cancel(TimerKind::Keepalive);
   if (options.keepalive && (!kept_alive || timers_.armed(TimerKind::Keepalive))) start_keepalive(c);

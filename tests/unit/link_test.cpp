@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <string>
 #include <vector>
@@ -142,6 +143,38 @@ TEST(Link, BoundsTheQueueInBytes) {
   link.enqueue(kStart, packet(3, 150));
   EXPECT_THAT(numbers(arrivals(link)), ElementsAre(0, 1, 3));
   EXPECT_EQ(link.counts().queue_dropped, 1u);
+}
+
+// RFC 3168 §5: of what finds a long queue, that which may be marked; the header checksum goes along.
+TEST(Link, MarksWhatMayBeMarked) {
+  const auto sent_as = [](int version, int codepoint) {
+    std::array<std::uint8_t, wire::kIpv6HeaderSize> bytes{};
+    wire::IpHeader header;
+    header.source = *IpAddress::parse(version == 4 ? "192.0.2.1" : "2001:db8::1");
+    header.destination = *IpAddress::parse(version == 4 ? "192.0.2.2" : "2001:db8::2");
+    header.protocol = wire::protocol::kUdp;
+    header.traffic_class = static_cast<std::uint8_t>(0xb8 | codepoint);
+    const std::size_t size = version == 4 ? wire::kIpv4HeaderSize : wire::kIpv6HeaderSize;
+    wire::emit_ip(header, 0, bytes.data());
+    return Slice::adopt(std::string(as_text(ByteSpan(bytes).first(size))));
+  };
+  for (const int version : {4, 6}) {
+    for (const int codepoint : {0, 1, 2, 3}) {
+      Link link({.rate = 8'000'000, .mark = QueueLimit{.packets = 1}});
+      for (int i = 0; i < 3; ++i) link.enqueue(kStart, sent_as(version, codepoint));  // one is sent, two wait
+      std::vector<int> arrived;
+      while (link.next_deadline() != kNever) {
+        const auto packet = link.dequeue(link.next_deadline());
+        const auto view = wire::parse_ip(packet->span());
+        ASSERT_TRUE(view) << name_of(view.error());
+        EXPECT_EQ(view->header.traffic_class >> 2, 0xb8 >> 2);
+        arrived.push_back(view->header.traffic_class & 3);
+      }
+      const bool markable = codepoint == 1 || codepoint == 2;
+      EXPECT_THAT(arrived, ElementsAre(codepoint, codepoint, markable ? 3 : codepoint));
+      EXPECT_EQ(link.counts().marked, markable ? 1u : 0u);
+    }
+  }
 }
 
 TEST(Link, NeverQueuesWithoutARate) {

@@ -441,3 +441,22 @@ TEST(SocketOptionsCheck, NamesOptionValueAndWhatIsAllowed) {
 
 }  // namespace
 }  // namespace ff::wiretest
+
+// ---- IP_TOS, IP_TTL
+
+// The two bits of ECN stay TCP's own. The language checks that every packet has the TTL that the stack is set to.
+WIRE_TEST(SocketOptions, TosGoesIntoEveryPacket) {
+  w.listen({.options = {.tos = 0xba}});
+  w.in(syn(0).mss(1000).ece().cwr());
+  w.out(syn_ack(0).ack(1).mss(w.mss()).ece().traffic_class(0xb8));
+  w.in(segment(1).ack(1));
+  w.accept();
+  w.in(data(1, "hi").ack(1));
+  w.out(segment(1).ack(3).traffic_class(0xb8));
+  w.write("hello");
+  w.out(data(1, "hello").ack(3).psh().traffic_class(0xb8 | 2));
+  w.options({.tos = 0x20});
+  w.write("again");
+  w.in(segment(3).ack(6));
+  w.out(data(6, "again").ack(3).psh().traffic_class(0x20 | 2));
+}
