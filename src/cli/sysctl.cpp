@@ -1,12 +1,12 @@
 // `ff sysctl`: the settings of a running stack, as sysctl(8) shows and changes the kernel's.
 #include <fmt/format.h>
 #include <fnmatch.h>
+#include <regex.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <optional>
-#include <regex>
 #include <string>
 #include <vector>
 
@@ -126,18 +126,33 @@ std::vector<SettingAssignment> assignments_of(const SysctlOptions& options) {
   return assignments;
 }
 
+// A POSIX extended regular expression, as sysctl(8) has them.
+class Pattern {
+ public:
+  explicit Pattern(const std::string& text) {
+    if (::regcomp(&compiled_, text.c_str(), REG_EXTENDED | REG_NOSUB) != 0)
+      throw UsageError(
+          fmt::format("'{}' is no regular expression; give --pattern one such as '^net.ipv4.tcp_(r|w)mem'", text));
+  }
+  ~Pattern() { ::regfree(&compiled_); }
+  Pattern(const Pattern&) = delete;
+  Pattern& operator=(const Pattern&) = delete;
+
+  [[nodiscard]] bool occurs_in(const std::string& text) const {
+    return ::regexec(&compiled_, text.c_str(), 0, nullptr, 0) == 0;
+  }
+
+ private:
+  regex_t compiled_{};
+};
+
 bool is_read(const std::string& word) { return word.find('=') == std::string::npos; }
 
 void run_sysctl(const SysctlOptions& options) {
   if (options.words.empty() && options.files.empty() && !options.all && options.pattern.empty())
     throw UsageError("nothing to show; give NAME, NAME=VALUE, or -a for all of them");
-  std::optional<std::regex> pattern;
-  try {
-    if (!options.pattern.empty()) pattern.emplace(options.pattern, std::regex::extended | std::regex::nosubs);
-  } catch (const std::regex_error&) {
-    throw UsageError(fmt::format("'{}' is no regular expression; give --pattern one such as '^net.ipv4.tcp_(r|w)mem'",
-                                 options.pattern));
-  }
+  std::optional<Pattern> pattern;
+  if (!options.pattern.empty()) pattern.emplace(options.pattern);
   std::vector<SettingAssignment> assignments = assignments_of(options);
 
   ControlClient client(options.control);
@@ -149,7 +164,7 @@ void run_sysctl(const SysctlOptions& options) {
   // Nothing is changed where something that was to be read does not exist.
   if (!assignments.empty()) set(client, options, std::move(assignments));
   for (const Shown& setting : wanted)
-    if (!pattern || std::regex_search(setting.name, *pattern)) print(options, setting);
+    if (!pattern || pattern->occurs_in(setting.name)) print(options, setting);
 }
 
 }  // namespace

@@ -14,10 +14,10 @@ void congestion_marks(Lab& lab) {
   const bool ecn = lab.client.number("tcp_ecn") == 1 && lab.server.on("tcp_ecn");
   const Connected both = connected(lab);
   lab.expect_equal("the two agree on ECN", both.client.info().ecn, ecn);
-  lab.path({.delay = kDelay, .rate = 10'000'000, .queue = {.packets = 150}, .mark = sim::QueueLimit{.packets = 20}});
-  lab.say("the path carries 10 Mbit/s from now on; a router marks what finds 20 packets waiting, and drops at 150");
-  const std::string text = text_of(3'000'000);
-  lab.expect(transfer(lab, both, text) == text, "3 MB arrive");
+  lab.path({.delay = kDelay, .rate = 10'000'000, .queue = {.packets = 100}, .mark = sim::QueueLimit{.packets = 20}});
+  lab.say("the path carries 10 Mbit/s from now on; a router marks what finds 20 packets waiting, and drops at 100");
+  const std::string text = text_of(6'000'000);
+  lab.expect(transfer(lab, both, text) == text, "6 MB arrive");
   const std::uint64_t marked =
       lab.server.count(lab.server.address().is_v4() ? Counter::IpExt_InCEPkts : Counter::Ip6_InCEPkts);
   const std::uint64_t echoed = lab.client.count(Counter::TcpExt_TCPDeliveredCE);
