@@ -148,8 +148,10 @@ std::optional<Connection::ShownTimer> Connection::timer_to_show() const noexcept
       {TimerKind::Close, SocketTimer::TimeWait},
       {TimerKind::Keepalive, SocketTimer::Keepalive},
   };
-  for (const auto& [kind, shown] : kShown)
-    if (timers_.armed(kind) && !(kind == TimerKind::Close && lingering_)) return ShownTimer{shown, timers_[kind]};
+  for (const auto& [kind, shown] : kShown) {
+    if (kind == TimerKind::Close && lingering_) continue;  // with Linux that is no timer, but a call that waits
+    if (timers_.armed(kind)) return ShownTimer{shown, timers_[kind]};
+  }
   return std::nullopt;
 }
 

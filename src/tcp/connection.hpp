@@ -4,7 +4,8 @@
 // Its code follows the RFC's headings, one file each: open.cpp (§3.10.1 OPEN, §3.10.7.3 SYN-SENT), arrives.cpp
 // (§3.10.7.4, otherwise), acknowledge.cpp (its fifth step, and what an acknowledgement means for recovery), urgent.cpp
 // (its sixth step, and the rest of urgent data), user_calls.cpp (§3.10.2 to §3.10.6), transmit.cpp (what to send now),
-// mtu_probing.cpp, deadlines.cpp (§3.10.8), icmp.cpp; fast_open.cpp (what came of a Fast Open of ours).
+// deadlines.cpp (§3.10.8), icmp.cpp, mtu_probing.cpp (RFC 4821), memory.cpp (tcp_mem), fast_open.cpp (what came of a
+// Fast Open of ours).
 #pragma once
 
 #include <cstdint>
@@ -354,11 +355,11 @@ class Connection {
   // What the application did
   bool no_delay_ : 1 = false;
   bool corked_ : 1 = false;
-  bool more_follows_ : 1 = false;   // MSG_MORE, until the peer is heard of
-  bool orphaned_ : 1 = false;       // close() was called
-  bool lingering_ : 1 = false;      // and waits
-  bool read_shut_ : 1 = false;      // SHUT_RD
-  bool write_refused_ : 1 = false;  // a write found no room: say when there is some
+  bool more_follows_ : 1 = false;      // MSG_MORE, until the peer is heard of
+  bool orphaned_ : 1 = false;          // close() was called
+  bool lingering_ : 1 = false;         // and waits
+  bool read_shut_ : 1 = false;         // SHUT_RD
+  bool write_refused_ : 1 = false;     // a write found no room: say when there is some
   bool waits_for_memory_ : 1 = false;  // and no memory
   bool syn_waits_for_write_ : 1 = false;
   // What happened
