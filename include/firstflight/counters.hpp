@@ -210,7 +210,6 @@ namespace ff {
   X(TcpNoAckFlag, "no ACK flag on a synchronized connection")                       \
   X(TcpResetSequence, "RST with a sequence number that is not exact")               \
   X(TcpSynInWindow, "SYN on a synchronized connection")                             \
-  X(TcpReceiveBufferFull, "receive buffer full")                                    \
   X(TcpOutOfOrderFull, "out-of-order queue full")                                   \
   X(TcpMemory, "memory of the stack used up (tcp_mem)")                             \
   X(TcpAfterClose, "data after close; answered by RST")                             \

@@ -26,11 +26,14 @@ void Stack::Impl::handle_packet(Instant now, InterfaceId interface, RxPacket pac
   deliver_ip(now, interface, packet, *ip);
 }
 
-// Linux's InNoECTPkts and its three sisters.
 void Stack::Impl::count_codepoint(const wire::IpHeader& ip, std::uint32_t packets) noexcept {
-  const Counter first = ip.source.is_v4() ? Counter::IpExt_InNoECTPkts : Counter::Ip6_InNoECTPkts;
-  env_.counters.add(static_cast<Counter>(static_cast<std::uint16_t>(first) + static_cast<std::uint16_t>(ip.ecn())),
-                    packets);
+  // By the two bits of RFC 3168 §5.
+  static constexpr Counter kV4[] = {Counter::IpExt_InNoECTPkts, Counter::IpExt_InECT1Pkts, Counter::IpExt_InECT0Pkts,
+                                    Counter::IpExt_InCEPkts};
+  static constexpr Counter kV6[] = {Counter::Ip6_InNoECTPkts, Counter::Ip6_InECT1Pkts, Counter::Ip6_InECT0Pkts,
+                                    Counter::Ip6_InCEPkts};
+  const auto codepoint = static_cast<std::size_t>(ip.ecn());
+  env_.counters.add(ip.source.is_v4() ? kV4[codepoint] : kV6[codepoint], packets);
 }
 
 void Stack::Impl::deliver_ip(Instant now, InterfaceId interface, const RxPacket& packet, const wire::IpView& ip) {

@@ -33,6 +33,18 @@ DATAGRAM_TEST(Counters, Ip) {
   EXPECT_EQ(net.count(BOTH(Ip, OutRequests)), 2u);
 }
 
+// The two bits of RFC 3168 §5, whatever the packet carries.
+DATAGRAM_TEST(Counters, EcnCodepoints) {
+  Net net(v6);
+  for (std::uint8_t codepoint = 0; codepoint < 4; ++codepoint)
+    for (int i = 0; i <= codepoint; ++i)
+      net.in(net.ip(kUdp, net.udp(4000, 7000, "x"), {.traffic_class = static_cast<std::uint8_t>(0xb8 | codepoint)}));
+  EXPECT_EQ(net.count(Counter::IpExt_InNoECTPkts, Counter::Ip6_InNoECTPkts), 1u);
+  EXPECT_EQ(net.count(Counter::IpExt_InECT1Pkts, Counter::Ip6_InECT1Pkts), 2u);
+  EXPECT_EQ(net.count(Counter::IpExt_InECT0Pkts, Counter::Ip6_InECT0Pkts), 3u);
+  EXPECT_EQ(net.count(Counter::IpExt_InCEPkts, Counter::Ip6_InCEPkts), 4u);
+}
+
 // A device that does not take what we would send: what waits for it without a connection is bounded.
 DATAGRAM_TEST(Counters, AnswersThatFindNoRoom) {
   Net net(v6);
