@@ -87,14 +87,14 @@ struct Settings {
   std::uint32_t tcp_fastopen_cache_expire_sec = 604800;
   std::uint32_t tcp_fastopen_cache_max = 16384;
   std::uint32_t tcp_fastopen_replay_filter_kb = 0;
-  std::uint32_t tcp_fin_timeout = 60;                       // net.ipv4.tcp_fin_timeout, seconds
-  std::uint32_t tcp_invalid_ratelimit = 500;                // net.ipv4.tcp_invalid_ratelimit, milliseconds
-  std::uint32_t tcp_keepalive_intvl = 75;                   // net.ipv4.tcp_keepalive_intvl
-  std::uint32_t tcp_keepalive_probes = 9;                   // net.ipv4.tcp_keepalive_probes
-  std::uint32_t tcp_keepalive_time = 7200;                  // net.ipv4.tcp_keepalive_time
-  std::uint32_t tcp_max_orphans = 65536;                    // net.ipv4.tcp_max_orphans
-  std::uint32_t tcp_max_syn_backlog = 4096;                 // net.ipv4.tcp_max_syn_backlog
-  std::uint32_t tcp_max_tw_buckets = 131072;                // net.ipv4.tcp_max_tw_buckets
+  std::uint32_t tcp_fin_timeout = 60;         // net.ipv4.tcp_fin_timeout, seconds
+  std::uint32_t tcp_invalid_ratelimit = 500;  // net.ipv4.tcp_invalid_ratelimit, milliseconds
+  std::uint32_t tcp_keepalive_intvl = 75;     // net.ipv4.tcp_keepalive_intvl
+  std::uint32_t tcp_keepalive_probes = 9;     // net.ipv4.tcp_keepalive_probes
+  std::uint32_t tcp_keepalive_time = 7200;    // net.ipv4.tcp_keepalive_time
+  std::uint32_t tcp_max_orphans = 65536;      // net.ipv4.tcp_max_orphans
+  std::uint32_t tcp_max_syn_backlog = 4096;   // net.ipv4.tcp_max_syn_backlog
+  std::uint32_t tcp_max_tw_buckets = 131072;  // net.ipv4.tcp_max_tw_buckets
   // net.ipv4.tcp_mem, pages of 4096 bytes. Linux goes by the size of the machine; these are its values for 16 GiB.
   MemoryLimits tcp_mem{196608, 262144, 393216};
   bool tcp_migrate_req = false;                  // net.ipv4.tcp_migrate_req

@@ -100,8 +100,8 @@ struct Program {
     for (const DatagramOptions& options : wanted) socket = stack.open(options).value();
     stack.connect(socket, {host, 9}).value();
     control::Service service(stack, {.program = "datagram_peer", .instance = "test", .pid = 1});
-    const ControlSocket answers(
-        loop, control, [&](Instant now, std::string_view line) { return service.respond(now, line); });
+    const ControlSocket answers(loop, control,
+                                [&](Instant now, std::string_view line) { return service.respond(now, line); });
     fmt::print("ready\n");
     std::fflush(stdout);
     loop.run();
