@@ -105,6 +105,8 @@ class Wire {
 
   // ---- what the variant makes of the test ----
   [[nodiscard]] bool v6() const { return variant_.v6; }
+  // Packets lie in large slabs, amid other bytes.
+  [[nodiscard]] bool in_large_slabs() const { return variant_.split; }
   // What an MTU (ours) leaves for payload, options not deducted.
   [[nodiscard]] std::uint16_t mss() const { return mss_of(mtu_); }
   [[nodiscard]] std::uint16_t mss_of(std::uint32_t mtu) const {

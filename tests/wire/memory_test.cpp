@@ -182,6 +182,7 @@ WIRE_TEST(Memory, PressurePacksWhatWaits) {
   }
   hold_a_page(w, 2);
   w.require(w.stack().memory().pressure && w.stack().memory().bytes < 5 * 4224, "3001 bytes take no more than that");
+  w.counter(Counter::TcpExt_TCPRcvCollapsed, w.in_large_slabs() ? 1 : 0);
   w.use(1, 1);
   w.read(stream(1, 3000));
 }
