@@ -50,7 +50,6 @@ void messages_cut_anywhere(Lab& lab) {
   MessageDecoder decoder = MessageDecoder::create(framing).value();
   std::deque<std::string> received;
   std::size_t written = 0, read_size = 1;
-  std::string_view trouble;
   const bool all = lab.run_until(
       [&] {
         while (written < stream.size()) {
@@ -59,8 +58,9 @@ void messages_cut_anywhere(Lab& lab) {
           written += count;
         }
         // The server reads in pieces of 1 byte, 2, 3, ... and begins anew at 1000.
-        for (std::string bytes; !(bytes = both.server.read(read_size)).empty(); read_size = read_size % 1000 + 1) {
-          Slice piece = Slice::adopt(std::move(bytes));
+        for (;; read_size = read_size % 1000 + 1) {
+          Slice piece = Slice::adopt(both.server.read(read_size));
+          if (piece.empty()) break;
           for (auto message = decoder.next(piece); message && *message; message = decoder.next(piece))
             received.emplace_back((*message)->text());
         }
@@ -85,8 +85,9 @@ void message_too_long(Lab& lab) {
   MessageDecoder decoder = MessageDecoder::create(framing).value();
   std::size_t held = 0, good = 0;
   std::optional<FramingError> error;
-  for (std::string bytes; !error && !(bytes = both.server.read(1000)).empty();) {
-    Slice piece = Slice::adopt(std::move(bytes));
+  while (!error) {
+    Slice piece = Slice::adopt(both.server.read(1000));
+    if (piece.empty()) break;
     for (;;) {
       const auto message = decoder.next(piece);
       if (!message) error = message.error();
