@@ -13,6 +13,8 @@ namespace {
 constexpr std::string_view kMagic = "firstflight-fast-open-cache";
 constexpr std::string_view kVersion = "1";
 constexpr std::string_view kSaved = "saved";
+
+std::string first_line() { return std::string(kMagic).append(" ").append(kVersion); }
 constexpr std::uint64_t kMaxSeconds = 0x7fffffff;  // 68 years
 constexpr std::uint64_t kMaxLosses = 0xffff;
 
@@ -173,10 +175,7 @@ class Reader {
  private:
   enum class Part : std::uint8_t { Version, Saved, Entries };
 
-  static std::string not_a_cache() {
-    return "this is no Fast Open cache: it must begin with " +
-           quoted(std::string(kMagic) + " " + std::string(kVersion));
-  }
+  static std::string not_a_cache() { return "this is no Fast Open cache: it must begin with " + quoted(first_line()); }
   std::string take_version(std::string_view line) {
     if (next_word(line) != kMagic) return not_a_cache();
     const std::string_view version = next_word(line);
@@ -233,8 +232,9 @@ class Reader {
 }  // namespace
 
 std::string format_fast_open_cache(std::span<const Entry> entries, Instant now, std::int64_t unix_time) {
-  std::string text = std::string(kMagic) + " " + std::string(kVersion) + "\n" + std::string(kSaved) + " " +
-                     std::to_string(std::max<std::int64_t>(unix_time, 0)) + "\n";
+  std::string text = first_line();
+  text.append("\n").append(kSaved).append(" ");
+  text.append(std::to_string(std::max<std::int64_t>(unix_time, 0))).append("\n");
   for (const Entry& entry : entries) {
     const std::size_t start = text.size();
     for (const Field& field : kFields) {
