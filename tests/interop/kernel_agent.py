@@ -92,7 +92,7 @@ class Agent:
         self.sockets[name] = self.sockets[listener].accept()[0]
         self.sockets[name].setblocking(False)
 
-    def send(self, name, text, flags):
+    def send(self, name, text, flags=()):
         bits = sum(getattr(socket, flag) for flag in flags)
         return self.sockets[name].send(text.encode(), socket.MSG_NOSIGNAL | bits)
 

@@ -144,7 +144,10 @@ void Talker::end_with(Error error) {
                    // Given up, or answered by a SYN cookie whose return was lost: what follows it means nothing to a
                    // server that remembers nothing, and is reset (RFC 4987 §3.6).
                    (established_ ? received_ == 0 && error == Error::ConnectionReset : error == Error::TimedOut);
-  if (found_no_room_) return give_up(false);
+  if (found_no_room_) all_.found_no_room.insert(plan_->number);
+  // What came of a client's data after it was reset may have brought the cookie after all: to a client that is gone.
+  const bool client_gone = plan_ != nullptr && !is_client() && all_.found_no_room.contains(plan_->number);
+  if (found_no_room_ || (client_gone && error == Error::ConnectionReset)) return give_up(false);
   if (plan_ != nullptr && plan_->orderly() && !by_fast_open_) {
     complain(fmt::format("ended with an error: {}", to_string(error)));
   }

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -67,6 +68,7 @@ struct Conversations {
   World& world;
   std::vector<ConversationPlan> plans;
   Sabotage sabotage = Sabotage::None;
+  std::set<std::uint32_t> found_no_room{};  // the numbers of those whose client did not get in
 };
 
 // One side of one conversation.
