@@ -94,10 +94,11 @@ MacAddress mac_address_of(const StackOptions& options) {
 // The kernel's default of 500 is less than the packets that a thousand connections start with at the same moment.
 constexpr std::uint32_t kQueueLength = 4096;
 
-// A packet that comes before an IPv6 address is ready is lost, and costs a connection its first second.
-void await_addresses(const std::vector<Cidr>& addresses) {
+// A packet that comes before the device, or an IPv6 address, is ready is lost, and costs a connection its first second.
+void await_link(const std::string& name, const std::vector<Cidr>& addresses) {
+  const auto in_use = [](const Cidr& own) { return link::is_in_use(own.address); };
   for (int attempt = 0; attempt < 200; ++attempt) {
-    if (std::ranges::all_of(addresses, [](const Cidr& own) { return link::is_in_use(own.address); })) return;
+    if (link::is_settled(name) && std::ranges::all_of(addresses, in_use)) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 }
@@ -110,7 +111,7 @@ void configure_link(const TunDevice& tun, const StackOptions& options) {
     usable(link::set_up(tun.name()));
   }
   for (const Cidr& address : options.host_addresses) usable(link::add_address(tun.name(), address));
-  await_addresses(options.host_addresses);
+  await_link(tun.name(), options.host_addresses);
 }
 
 }  // namespace

@@ -153,6 +153,12 @@ Outcome set_up(const std::string& name, bool up) {
   return interface_ioctl(SIOCSIFFLAGS, *request, doing);
 }
 
+bool is_settled(const std::string& name) {
+  auto request = request_for(name);
+  if (!request || !interface_ioctl(SIOCGIFFLAGS, *request, "asking for the state of " + name)) return true;
+  return (request->ifr_flags & IFF_UP) == 0 || (request->ifr_flags & IFF_RUNNING) != 0;
+}
+
 Outcome add_address(const std::string& name, const Cidr& address) {
   const std::string doing = fmt::format("giving {} the address {}", name, address.to_string());
   const unsigned index = ::if_nametoindex(name.c_str());
