@@ -66,11 +66,12 @@ std::string describe_other(const wire::IpHeader& ip, ByteSpan payload, LadderDir
 }
 
 std::string describe_refused(ByteSpan bytes, DropReason reason) {
-  if (const auto piece = wire::parse_fragment(bytes); reason == DropReason::IpFragment && piece) {
-    return fmt::format("fragment, bytes {} to {}{}", piece->offset, piece->offset + piece->payload_size,
-                       piece->more ? "" : ", the last");
-  }
-  return fmt::format("dropped: {}", describe(reason));
+  const std::string dropped = fmt::format("dropped: {}", describe(reason));
+  if (reason != DropReason::IpFragment) return dropped;
+  const auto piece = wire::parse_fragment(bytes);
+  if (!piece) return dropped;
+  return fmt::format("fragment, bytes {} to {}{}", piece->offset, piece->offset + piece->payload_size,
+                     piece->more ? "" : ", the last");
 }
 
 // What else there is on an Ethernet-like device is ARP, which no ladder shows.
