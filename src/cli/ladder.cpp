@@ -66,7 +66,7 @@ std::string describe_other(const wire::IpHeader& ip, ByteSpan payload, LadderDir
 }
 
 std::string describe_refused(ByteSpan bytes, DropReason reason) {
-  const std::string dropped = fmt::format("dropped: {}", describe(reason));
+  std::string dropped = fmt::format("dropped: {}", describe(reason));
   if (reason != DropReason::IpFragment) return dropped;
   const auto piece = wire::parse_fragment(bytes);
   if (!piece) return dropped;
