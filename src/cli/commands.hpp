@@ -38,6 +38,7 @@ void add_serve_command(CLI::App& app);
 void add_link_command(CLI::App& app);
 void add_kill_command(CLI::App& app);
 void add_demo_command(CLI::App& app);
+void add_bench_command(CLI::App& app);
 void add_ping_command(CLI::App& app);
 void add_lab_command(CLI::App& app);
 void add_ss_command(CLI::App& app);

@@ -17,6 +17,7 @@
 #include "cli/netns.hpp"
 #include "cli/options.hpp"
 #include "cli/process.hpp"
+#include "cli/progress_line.hpp"
 #include "sim/quantities.hpp"
 
 namespace ff::cli {
@@ -44,20 +45,6 @@ Parsed<Duration> parse_delay(std::string_view text) {
     return std::unexpected(fmt::format("a delay of '{}' shows nothing; give 1ms to 2s", text));
   return delay;
 }
-
-// One line on a terminal's standard error that says what is being done; nothing elsewhere.
-class ProgressLine {
- public:
-  void show(const std::string& text) const {
-    if (terminal_) fmt::print(stderr, "\r\x1b[K{} ...", text);
-  }
-  ~ProgressLine() {
-    if (terminal_) fmt::print(stderr, "\r\x1b[K");
-  }
-
- private:
-  bool terminal_ = ::isatty(STDERR_FILENO) == 1;
-};
 
 // Where the capture goes when the user does not say: a new file that nobody else can have prepared.
 std::pair<std::FILE*, std::string> create_capture_file() {

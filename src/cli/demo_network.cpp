@@ -1,10 +1,7 @@
 #include "cli/demo_network.hpp"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,7 +24,6 @@ using namespace std::chrono_literals;
 
 constexpr Milliseconds kStartLimit = 10s;
 constexpr std::uint16_t kPort = 80;
-constexpr std::uint16_t kClosedPort = 9;
 constexpr int kProbes = 5;
 constexpr std::string_view kDirectoryPrefix = "ff-demo-";
 
@@ -66,23 +62,6 @@ std::string nginx_configuration(const std::filesystem::path& directory) {
       "  server {{\n    listen {2}:{4} fastopen=256;\n    listen [{3}]:{4} fastopen=256;\n    root {0}/www;\n  "
       "}}\n}}\n",
       directory.string(), temporary, address_in(kKernelV4), address_in(kKernelV6), kPort);
-}
-
-// Whether someone answers at that address; a connection that is refused has taken one round trip to be so.
-std::optional<double> time_of_refusal(const Namespace& from, const IpAddress& to, Milliseconds limit) {
-  const Namespace::Visit visit(from);
-  const FileDescriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const timeval timeout{limit.count() / 1000, (limit.count() % 1000) * 1000};
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(kClosedPort);
-  std::memcpy(&address.sin_addr, to.v4_bytes().data(), 4);
-  const auto start = std::chrono::steady_clock::now();
-  const int result = ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
-  const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - start;
-  if (result == 0 || errno != ECONNREFUSED) return std::nullopt;
-  return taken.count();
 }
 
 // What a demo that was killed without mercy could not remove: directories of ours that carry the number of a process

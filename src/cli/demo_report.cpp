@@ -1,11 +1,10 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "cli/demo.hpp"
+#include "cli/text_table.hpp"
 
 namespace ff::cli {
 namespace {
@@ -14,10 +13,7 @@ std::string_view name_of(DemoFamily family) { return family == DemoFamily::V4 ? 
 
 double rounded(double value) { return std::round(value * 10) / 10; }
 
-constexpr std::size_t kColumns = 9;
-using TableLine = std::array<std::string, kColumns>;
-
-TableLine line_of(const DemoVisit& visit) {
+std::vector<std::string> line_of(const DemoVisit& visit) {
   return {visit.client,
           visit.server,
           std::string(name_of(visit.family)),
@@ -40,25 +36,17 @@ std::string title_of(const DemoVisit& visit) {
 }  // namespace
 
 std::string demo_table(const DemoResult& result) {
-  std::vector<TableLine> lines{{"client", "server", "family", "Fast Open", "visit", "data in SYN", "round trips", "ms",
-                                fmt::format("{} counted", result.peer)}};
-  for (const DemoVisit& visit : result.visits) lines.push_back(line_of(visit));
-  std::array<std::size_t, kColumns> widths{};
-  for (const TableLine& line : lines)
-    for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], line[i].size());
-  std::string text;
-  for (std::size_t l = 0; l < lines.size(); ++l) {
-    std::string drawn = " ";
-    for (std::size_t i = 0; i < kColumns; ++i) {
-      const bool number = i == 6 || i == 7;
-      drawn +=
-          number ? fmt::format(" {:>{}} ", lines[l][i], widths[i]) : fmt::format(" {:<{}} ", lines[l][i], widths[i]);
-    }
-    drawn.resize(drawn.find_last_not_of(' ') + 1);
-    text += drawn + '\n';
-    if (l == 0) text += "  " + std::string(drawn.size() - 2, '-') + '\n';
-  }
-  return text;
+  TextTable table({{"client"},
+                   {"server"},
+                   {"family"},
+                   {"Fast Open"},
+                   {"visit"},
+                   {"data in SYN"},
+                   {"round trips", TextTable::Align::Right},
+                   {"ms", TextTable::Align::Right},
+                   {fmt::format("{} counted", result.peer)}});
+  for (const DemoVisit& visit : result.visits) table.add(line_of(visit));
+  return table.text();
 }
 
 std::string demo_summary(const DemoResult& result) {

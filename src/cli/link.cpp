@@ -3,11 +3,9 @@
 
 #include <fmt/format.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
-#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -18,6 +16,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/options.hpp"
+#include "cli/process.hpp"
 #include "device/file_descriptor.hpp"
 #include "device/network_namespace.hpp"
 #include "device/tun.hpp"
@@ -145,18 +144,6 @@ std::unique_ptr<TunDevice> open_device(const std::string& text, const LinkComman
 }
 
 // ---- the work ------------------------------------------------------------------------------------------------------
-
-// Becomes readable when the program is asked to end.
-FileDescriptor signals_to_end() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-  FileDescriptor descriptor(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
-  if (!descriptor) throw Failure(fmt::format("signals cannot be caught: {}", std::strerror(errno)));
-  return descriptor;
-}
 
 std::string describe(const sim::LinkOptions& options) {
   std::string text = fmt::format("delay {}", sim::format_duration(options.delay));

@@ -1,11 +1,14 @@
 #include "cli/netns.hpp"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -32,6 +35,12 @@ FileDescriptor current_namespace() { return FileDescriptor(::open("/proc/thread-
 
 void require(const std::expected<void, std::string>& outcome) {
   if (!outcome) throw Failure(outcome.error());
+}
+
+std::string path_of_sysctl(std::string_view name) {
+  std::string path(name);
+  std::ranges::replace(path, '.', '/');
+  return "/proc/sys/" + path;
 }
 
 // A TUN device outlives the descriptor that made it, until its namespace goes.
@@ -94,19 +103,40 @@ void Namespace::add_tun(const std::string& name, const std::vector<Cidr>& addres
   for (const Cidr& address : addresses) require(link::add_address(name, address));
 }
 
+void Namespace::add_veth(const std::string& name, const Cidr& address, const Namespace& other,
+                         const std::string& other_name, const Cidr& other_address) const {
+  const auto start = [](const Namespace& where, const std::string& device, const Cidr& own) {
+    const Visit visit(where);
+    require(link::set_up(device));
+    require(link::add_address(device, own));
+  };
+  {
+    const Visit visit(*this);
+    require(link::add_veth(name, other_name, other.descriptor()));
+  }
+  start(*this, name, address);
+  start(other, other_name, other_address);
+}
+
 void Namespace::add_route(const std::string& device, const Cidr& prefix, const IpAddress& gateway) const {
   const Visit visit(*this);
   require(link::add_route(device, prefix, gateway));
 }
 
+// The entries of /proc/sys/net are those of the namespace that opens them.
 void Namespace::set_sysctl(std::string_view name, std::string_view value) const {
-  // The entries of /proc/sys/net are those of the namespace that opens them.
   const Visit visit(*this);
-  std::string path(name);
-  std::ranges::replace(path, '.', '/');
-  std::ofstream file("/proc/sys/" + path);
+  std::ofstream file(path_of_sysctl(name));
   file << value << std::flush;
   if (!file) throw Failure(fmt::format("the kernel does not take {} = {}", name, value));
+}
+
+std::string Namespace::sysctl(std::string_view name) const {
+  const Visit visit(*this);
+  std::ifstream file(path_of_sysctl(name));
+  std::string value, word;
+  while (file >> word) value += (value.empty() ? "" : " ") + word;
+  return value;
 }
 
 NamedCounters Namespace::counters() const {
@@ -115,6 +145,23 @@ NamedCounters Namespace::counters() const {
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   if (text.empty()) throw Failure("/proc/net/netstat cannot be read");
   return parse_netstat(text);
+}
+
+std::optional<double> time_of_refusal(const Namespace& from, const IpAddress& to, std::chrono::milliseconds limit) {
+  constexpr std::uint16_t kDiscardPort = 9;
+  const Namespace::Visit visit(from);
+  const FileDescriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const timeval timeout{limit.count() / 1000, (limit.count() % 1000) * 1000};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(kDiscardPort);
+  std::memcpy(&address.sin_addr, to.v4_bytes().data(), 4);
+  const auto start = std::chrono::steady_clock::now();
+  const int result = ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - start;
+  if (result == 0 || errno != ECONNREFUSED) return std::nullopt;
+  return taken.count();
 }
 
 std::optional<std::string> why_no_namespaces() {

@@ -4,6 +4,7 @@
 // away with all its devices whatever happens to this program, SIGKILL included. There is nothing to be left behind.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -46,15 +47,24 @@ class Namespace {
 
   // A TUN device that is up, and stays when the program attached to it leaves.
   void add_tun(const std::string& name, const std::vector<Cidr>& addresses) const;
+  // A pair of Ethernet devices, up and joined by a cable: one here, one in `other`.
+  void add_veth(const std::string& name, const Cidr& address, const Namespace& other, const std::string& other_name,
+                const Cidr& other_address) const;
   void add_route(const std::string& device, const Cidr& prefix, const IpAddress& gateway) const;
   // `name` such as "net.ipv4.tcp_fastopen".
   void set_sysctl(std::string_view name, std::string_view value) const;
+  // Its value, words separated by single spaces.
+  [[nodiscard]] std::string sysctl(std::string_view name) const;
   // The kernel's counters in this namespace, of /proc/net/netstat.
   [[nodiscard]] NamedCounters counters() const;
 
  private:
   FileDescriptor descriptor_;
 };
+
+// The milliseconds that a connection from there to a port where nobody listens takes to be refused: one round trip.
+// Nothing when nobody answers in that time. IPv4.
+std::optional<double> time_of_refusal(const Namespace& from, const IpAddress& to, std::chrono::milliseconds limit);
 
 // What keeps this process from making network namespaces and TUN devices; nothing when it may.
 std::optional<std::string> why_no_namespaces();

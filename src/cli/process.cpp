@@ -95,6 +95,17 @@ InterruptGuard::~InterruptGuard() {
   sigprocmask(SIG_SETMASK, &mask_before, nullptr);
 }
 
+FileDescriptor signals_to_end() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+  FileDescriptor descriptor(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!descriptor) throw Failure(fmt::format("signals cannot be caught: {}", std::strerror(errno)));
+  return descriptor;
+}
+
 void take_precedence() {
   sched_param lowest{};
   lowest.sched_priority = ::sched_get_priority_min(SCHED_RR);

@@ -28,6 +28,9 @@ class InterruptGuard {
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 };
 
+// Becomes readable when this program is asked to end, by SIGINT or SIGTERM, which do nothing else from now on.
+FileDescriptor signals_to_end();
+
 using Milliseconds = std::chrono::milliseconds;
 
 // Gives this process, and those that it starts from now on, precedence over all ordinary ones, where it may. For

@@ -25,9 +25,17 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-const CLI::App& innermost(CLI::App& app) {
+const CLI::App& innermost(const CLI::App& app) {
   const std::vector<CLI::App*> chosen = app.get_subcommands();
-  return chosen.empty() ? app : *chosen.front();
+  return chosen.empty() ? app : innermost(*chosen.front());
+}
+
+// Those that the help shows.
+std::vector<std::string> subcommand_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App* one) { return !one->get_group().empty(); }))
+    names.push_back(command->get_name());
+  return names;
 }
 
 std::vector<std::string> option_names(const CLI::App& app) {
@@ -38,7 +46,13 @@ std::vector<std::string> option_names(const CLI::App& app) {
 }
 
 std::string describe_extra(const CLI::App& command, const std::string& extra, const std::string& help) {
-  if (!extra.starts_with('-')) return fmt::format("'{}' is one argument too many; {}", extra, help);
+  if (!extra.starts_with('-')) {
+    const std::vector<std::string> commands = subcommand_names(command);
+    if (commands.empty()) return fmt::format("'{}' is one argument too many; {}", extra, help);
+    const std::string meant = nearest(extra, commands);
+    if (meant.empty()) return fmt::format("there is no '{} {}'; {}", command.get_name(), extra, help);
+    return fmt::format("there is no '{0} {1}'; did you mean '{0} {2}'?", command.get_name(), extra, meant);
+  }
   const std::string name = extra.substr(0, extra.find('='));
   const std::string guess = nearest(name, option_names(command));
   if (guess.empty()) return fmt::format("there is no option '{}'; {}", name, help);
@@ -64,7 +78,7 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
 
 std::string program_name(CLI::App& app) {
   const std::vector<CLI::App*> chosen = app.get_subcommands();
-  return chosen.empty() ? "ff" : "ff " + chosen.front()->get_name();
+  return chosen.empty() ? app.get_name() : app.get_name() + " " + program_name(*chosen.front());
 }
 
 std::string describe_parse_error(CLI::App& app, const CLI::ParseError& error) {

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 #include <linux/if_addr.h>
+#include <linux/if_link.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/veth.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -16,6 +18,7 @@
 #include <fstream>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "device/file_descriptor.hpp"
 
@@ -78,6 +81,22 @@ class NetlinkRequest {
     add(type, std::span<const std::uint8_t>(bytes));
   }
 
+  void add(std::uint16_t type, std::string_view text) {
+    add(type, std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
+  }
+
+  // What `fill` adds stands inside one attribute, behind `head`.
+  template <typename Fill>
+  void add_nested(std::uint16_t type, std::span<const std::uint8_t> head, Fill&& fill) {
+    const std::size_t start = size_;
+    add(type, head);
+    fill();
+    rtattr attribute{};
+    attribute.rta_type = type;
+    attribute.rta_len = static_cast<std::uint16_t>(size_ - start);
+    std::memcpy(bytes_.data() + start, &attribute, sizeof attribute);
+  }
+
   // Sends it and waits for the answer: 0 or an errno value.
   int perform() {
     const auto size = static_cast<std::uint32_t>(size_);
@@ -134,6 +153,27 @@ Outcome set_mtu(const std::string& name, std::uint16_t mtu) {
   if (!request) return std::unexpected(request.error());
   request->ifr_mtu = mtu;
   return interface_ioctl(SIOCSIFMTU, *request, fmt::format("setting the MTU of {} to {}", name, mtu));
+}
+
+Outcome add_veth(const std::string& name, const std::string& peer, int peer_namespace) {
+  const std::string doing = fmt::format("joining {} and {} by a cable", name, peer);
+  for (const std::string& one : {name, peer}) {
+    if (const auto request = request_for(one); !request) return std::unexpected(request.error());
+  }
+  NetlinkRequest request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, ifinfomsg{});
+  request.add(IFLA_IFNAME, name);
+  request.add_nested(IFLA_LINKINFO, {}, [&] {
+    request.add(IFLA_INFO_KIND, "veth");
+    request.add_nested(IFLA_INFO_DATA, {}, [&] {
+      const std::array<std::uint8_t, sizeof(ifinfomsg)> any_interface{};
+      request.add_nested(VETH_INFO_PEER, any_interface, [&] {
+        request.add(IFLA_IFNAME, peer);
+        request.add(IFLA_NET_NS_FD, static_cast<std::uint32_t>(peer_namespace));
+      });
+    });
+  });
+  if (const int error = request.perform(); error != 0) return failure(doing, name, error);
+  return {};
 }
 
 Outcome set_queue_length(const std::string& name, std::uint32_t packets) {

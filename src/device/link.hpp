@@ -21,6 +21,9 @@ Outcome set_up(const std::string& name, bool up = true);
 // False while the kernel has yet to notice that somebody holds the device's other end: until then it drops every packet
 // to it. An interface that is down has nothing to notice.
 [[nodiscard]] bool is_settled(const std::string& name);
+// Makes a pair of Ethernet devices joined by a cable: `name` in this thread's namespace, `peer` in that of the
+// descriptor. Both are down.
+Outcome add_veth(const std::string& name, const std::string& peer, int peer_namespace);
 // How many packets to this device the kernel lets wait; what comes on top is dropped.
 Outcome set_queue_length(const std::string& name, std::uint32_t packets);
 // Gives the host `address` on this interface, with the route to its prefix; that it is there already is no error. There

@@ -101,4 +101,13 @@ std::string format_duration(Duration duration) {
   return "0s";
 }
 
+std::string format_rate(std::uint64_t rate) {
+  for (auto unit = kRates.rbegin(); unit != kRates.rend(); ++unit) {
+    if (static_cast<double>(rate) >= unit->factor) {
+      return fmt::format("{}{}", static_cast<double>(rate) / unit->factor, unit->name);
+    }
+  }
+  return "0bit";
+}
+
 }  // namespace ff::sim

@@ -29,5 +29,7 @@ Parsed<QueueLimit> parse_queue_limit(std::string_view text);
 
 // For people to read: "50ms", "1.5s".
 std::string format_duration(Duration duration);
+// "100mbit"
+std::string format_rate(std::uint64_t rate);
 
 }  // namespace ff::sim

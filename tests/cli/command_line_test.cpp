@@ -139,6 +139,24 @@ TEST(CommandLine, KillWantsTwoEndsOfOneConnection) {
   expect_usage_error({"kill", "192.0.2.1:4000", "198.51.100.1:80", "--timeout", "soon"}, "ff kill: ", "--timeout");
 }
 
+TEST(CommandLine, TheBenchSaysWhatItCannotMeasure) {
+  expect_usage_error({"bench"}, "ff bench: ", "'ff bench path'");
+  expect_usage_error({"bench", "pth"}, "ff bench: ", "did you mean 'bench path'");
+  expect_usage_error({"bench", "--json"}, "ff bench: ", "'--json'");
+  expect_usage_error({"bench", "path", "--rt", "20ms"}, "ff bench path: ", "did you mean '--rtt'");
+  expect_usage_error({"bench", "path", "--rtt", "20ms,fast"}, "ff bench path: ", "'fast'");
+  expect_usage_error({"bench", "path", "--rtt", "0"}, "ff bench path: ", "100us");
+  expect_usage_error({"bench", "path", "--loss", "60%"}, "ff bench path: ", "50%");
+  expect_usage_error({"bench", "path", "--rate", "10mb"}, "ff bench path: ", "100mbit");
+  expect_usage_error({"bench", "path", "--size", "0"}, "ff bench path: ", "10mb");
+  expect_usage_error({"bench", "path", "--size", "1mb", "--duration", "2s"}, "ff bench path: ", "--duration");
+  expect_usage_error({"bench", "path", "--flows", "0"}, "ff bench path: ", "--flows");
+  expect_usage_error({"bench", "path", "--seeds", "many"}, "ff bench path: ", "--seeds");
+  expect_usage_error({"bench", "path", "--pairs", "kernel"}, "ff bench path: ", "SENDER:RECEIVER");
+  expect_usage_error({"bench", "path", "--pairs", "kernel:linux"}, "ff bench path: ", "'linux'");
+  expect_usage_error({"bench", "path", "--cc", ""}, "ff bench path: ", "--cc");
+}
+
 TEST(CommandLine, TheLabSaysWhatItDoesNotHave) {
   expect_usage_error({"lab", "accept-queue-overflw"}, "ff lab: ", "did you mean 'accept-queue-overflow'");
   expect_usage_error({"lab", "frobnicate"}, "ff lab: ", "'ff lab'");

@@ -91,6 +91,15 @@ def sha256(path):
     return digest.hexdigest()
 
 
+def descendants(pid):
+    """Processes that `pid` has started, and they."""
+    found = []
+    for children in pathlib.Path("/proc/%d/task" % pid).glob("*/children"):
+        for child in children.read_text().split():
+            found += [int(child)] + descendants(int(child))
+    return found
+
+
 class Process:
     """A program in the background, its output in files."""
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 import harness
-from harness import find_ff, packet_fields
+from harness import descendants, find_ff, packet_fields
 
 KEYS = {"client", "server", "family", "fast_open", "visit", "data_in_syn", "round_trips", "ms", "witness"}
 
@@ -84,14 +84,6 @@ def test_another_delay_makes_other_times():
     for row in json.loads(run_demo("--json", "--family", "6", "--delay", "100ms")):
         assert row["round_trips"] == (1.0 if row["data_in_syn"] else 2.0), row
         assert row["ms"] >= 200 * row["round_trips"], row
-
-
-def descendants(pid):
-    """Processes that `pid` has started, and they."""
-    found = []
-    for child in pathlib.Path("/proc/%d/task/%d/children" % (pid, pid)).read_text().split():
-        found += [int(child)] + descendants(int(child))
-    return found
 
 
 def what_is_there():

@@ -76,5 +76,12 @@ TEST(Quantities, DurationsForPeople) {
   EXPECT_EQ(format_duration(0ns), "0s");
 }
 
+TEST(Quantities, RatesForPeople) {
+  EXPECT_EQ(format_rate(100'000'000), "100mbit");
+  EXPECT_EQ(format_rate(2'500'000'000), "2.5gbit");
+  EXPECT_EQ(format_rate(1), "1bit");
+  EXPECT_EQ(format_rate(0), "0bit");
+}
+
 }  // namespace
 }  // namespace ff::sim

@@ -384,6 +384,29 @@ TEST(HostLink, AddsAddressesAndRoutes) {
   });
 }
 
+TEST(HostLink, JoinsTwoNamespacesByACable) {
+  FF_IN_NETWORK_NAMESPACE([] {
+    const auto current = [] { return FileDescriptor(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)); };
+    const FileDescriptor here = current();
+    ASSERT_EQ(::unshare(CLONE_NEWNET), 0) << std::strerror(errno);
+    const FileDescriptor there = current();
+    const auto joined = link::add_veth("near", "far", here.get());
+    ASSERT_TRUE(joined.has_value()) << joined.error();
+    const auto again = link::add_veth("near", "other", here.get());
+    ASSERT_FALSE(again.has_value());
+    EXPECT_EQ(again.error(), "joining near and other by a cable: File exists");
+    EXPECT_TRUE(link::set_up("near").has_value());
+    EXPECT_FALSE(link::exists("far"));
+    ASSERT_EQ(::setns(here.get(), CLONE_NEWNET), 0) << std::strerror(errno);
+    EXPECT_TRUE(link::set_up("far").has_value());
+    EXPECT_FALSE(link::exists("near"));
+    for (int attempt = 0; attempt < 1000 && !link::is_settled("far"); ++attempt) ::usleep(1000);
+    EXPECT_TRUE(link::is_settled("far"));
+    EXPECT_EQ(link::add_veth("near", "a-name-that-is-too-long", there.get()).error(),
+              "\"a-name-that-is-too-long\" is no name for a network interface: it must have 1 to 15 characters");
+  });
+}
+
 TEST(HostLink, ErrorsAreOneSentence) {
   EXPECT_EQ(link::set_up("nosuchdevice").error(),
             "setting nosuchdevice up: there is no network interface nosuchdevice");
