@@ -28,7 +28,7 @@ struct Overloaded : Handlers... {
 
 void PathEventRecorder::add_flow(const FourTuple& tuple, Instant start) {
   const std::uint64_t number = flows_.size();
-  flows_.push_back({tuple, Flow{.number = number, .start = start, .now = {}}});
+  flows_.emplace_back(tuple, Flow{.number = number, .start = start, .now = {}});
 }
 
 PathEventRecorder::Flow* PathEventRecorder::find(const FourTuple& tuple) {

@@ -4,12 +4,14 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <vector>
 
@@ -59,11 +61,11 @@ class KernelEnd {
   KernelEnd(const PathEndOptions& options, const PathEndMeasured& measured)
       : options_(options),
         measured_(measured),
-        stop_(signals_to_end()),
+        signals_(signal_descriptor({SIGINT, SIGTERM, SIGUSR1})),
         epoll_(::epoll_create1(EPOLL_CLOEXEC)),
         chunk_(kPathChunk) {
     require(epoll_.get(), "epoll_create1");
-    watch(EPOLL_CTL_ADD, stop_.get(), EPOLLIN, kStop);
+    watch(EPOLL_CTL_ADD, signals_.get(), EPOLLIN, kSignals);
   }
 
   void run() {
@@ -74,8 +76,10 @@ class KernelEnd {
       if (count < 0 && errno != EINTR) fail("epoll_wait", errno);
       for (int i = 0; i < count; ++i) {
         const std::uint64_t key = events[static_cast<std::size_t>(i)].data.u64;
-        if (key == kStop) return report();
-        if (key == kListener) {
+        if (key == kSignals) {
+          if (asked_to_end()) return;
+          report();
+        } else if (key == kListener) {
           accept();
         } else {
           options_.side == PathSide::Sending ? send(flows_[key]) : receive(flows_[key]);
@@ -85,7 +89,7 @@ class KernelEnd {
   }
 
  private:
-  static constexpr std::uint64_t kStop = UINT64_MAX, kListener = UINT64_MAX - 1;
+  static constexpr std::uint64_t kSignals = UINT64_MAX, kListener = UINT64_MAX - 1;
   struct Flow {
     FileDescriptor socket;
     PathEndFlow measured;
@@ -96,6 +100,13 @@ class KernelEnd {
     event.events = what;
     event.data.u64 = key;
     require(::epoll_ctl(epoll_.get(), operation, descriptor, &event), "epoll_ctl");
+  }
+
+  // Otherwise, for the report.
+  [[nodiscard]] bool asked_to_end() const {
+    signalfd_siginfo signal{};
+    if (::read(signals_.get(), &signal, sizeof signal) != sizeof signal) fail("signalfd", errno);
+    return signal.ssi_signo != SIGUSR1;
   }
 
   void connect() {
@@ -194,7 +205,7 @@ class KernelEnd {
 
   const PathEndOptions& options_;
   const PathEndMeasured& measured_;
-  FileDescriptor stop_, epoll_, listener_;
+  FileDescriptor signals_, epoll_, listener_;
   std::vector<Flow> flows_;
   std::vector<char> chunk_;
   bool reported_ = false;

@@ -59,20 +59,12 @@ void or_else(std::vector<T>& values, T otherwise) {
   if (values.empty()) values.push_back(std::move(otherwise));
 }
 
-Parsed<PathStack> parse_stack(std::string_view text) {
-  const std::vector<std::string> names{"kernel", "firstflight"};
-  if (text == names[0]) return PathStack::Kernel;
-  if (text == names[1]) return PathStack::Firstflight;
-  const std::string meant = nearest(text, names);
-  return std::unexpected(meant.empty() ? fmt::format("'{}' has no TCP; write kernel or firstflight", text)
-                                       : fmt::format("'{}' has no TCP; did you mean '{}'?", text, meant));
-}
-
 Parsed<PathPair> parse_pair(std::string_view text) {
   const std::size_t colon = text.find(':');
   if (colon == std::string_view::npos)
     return std::unexpected(fmt::format("'{}' is no pair; write SENDER:RECEIVER, such as kernel:firstflight", text));
-  const Parsed<PathStack> sender = parse_stack(text.substr(0, colon)), receiver = parse_stack(text.substr(colon + 1));
+  const Parsed<PathStack> sender = parse_path_stack(text.substr(0, colon)),
+                          receiver = parse_path_stack(text.substr(colon + 1));
   if (!sender) return std::unexpected(sender.error());
   if (!receiver) return std::unexpected(receiver.error());
   return PathPair{*sender, *receiver};
@@ -81,6 +73,15 @@ Parsed<PathPair> parse_pair(std::string_view text) {
 }  // namespace
 
 std::string_view name_of(PathStack stack) { return stack == PathStack::Kernel ? "kernel" : "firstflight"; }
+
+Parsed<PathStack> parse_path_stack(std::string_view text) {
+  const std::vector<std::string> names{"kernel", "firstflight"};
+  if (text == names[0]) return PathStack::Kernel;
+  if (text == names[1]) return PathStack::Firstflight;
+  const std::string meant = nearest(text, names);
+  return std::unexpected(meant.empty() ? fmt::format("'{}' has no TCP; write kernel or firstflight", text)
+                                       : fmt::format("'{}' has no TCP; did you mean '{}'?", text, meant));
+}
 
 std::string name_of(const PathPairs& pairs) {
   std::string text;

@@ -29,6 +29,7 @@ namespace ff::cli {
 // Whose TCP it is.
 enum class PathStack : std::uint8_t { Kernel, Firstflight };
 std::string_view name_of(PathStack stack);
+Parsed<PathStack> parse_path_stack(std::string_view text);
 
 struct PathPair {
   PathStack sender, receiver;

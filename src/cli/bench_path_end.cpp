@@ -18,12 +18,6 @@ using nlohmann::json;
 constexpr const char* kSending = "send";
 constexpr const char* kReceiving = "receive";
 
-Parsed<PathStack> parse_stack(std::string_view text) {
-  for (const PathStack stack : {PathStack::Kernel, PathStack::Firstflight})
-    if (text == name_of(stack)) return stack;
-  return std::unexpected(fmt::format("'{}' is no TCP; write kernel or firstflight", text));
-}
-
 Parsed<PathSide> parse_side(std::string_view text) {
   if (text == kSending) return PathSide::Sending;
   if (text == kReceiving) return PathSide::Receiving;
@@ -99,8 +93,8 @@ void add_path_end_command(CLI::App& bench) {
   const auto options = std::make_shared<PathEndOptions>();
   const auto number = [](std::string_view text) { return parse_whole_number(text, 0, UINT64_MAX); };
   add_typed_option<PathSide>(*end, "SIDE", options->side, parse_side, "send or receive")->required();
-  add_typed_option<PathStack>(*end, "TCP", options->stack, parse_stack, "kernel or firstflight")->required();
-  add_typed_options<PathStack>(*end, "--flow", options->flows, parse_stack, "whose TCP the other end is; one each")
+  add_typed_option<PathStack>(*end, "TCP", options->stack, parse_path_stack, "kernel or firstflight")->required();
+  add_typed_options<PathStack>(*end, "--flow", options->flows, parse_path_stack, "whose TCP the other end is; one each")
       ->required();
   add_typed_option<std::uint64_t>(*end, "--bytes", options->bytes, number, "of each flow; 0: without end");
   end->add_option("--cc", options->congestion_control, "the sender's congestion control");

@@ -1,5 +1,6 @@
 // One end of the transfers of `ff bench path`, a program of its own: `ff bench end`. It says "ready" once it listens,
-// and in one more line what it measured: when all has come, or when it is asked to end by SIGTERM.
+// and in one more line what it measured: when all has come, or when SIGUSR1 asks for it. It lives until SIGTERM, so
+// that neither end sees the other one go before both have reported.
 #pragma once
 
 #include <cstdint>

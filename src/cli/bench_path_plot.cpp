@@ -75,6 +75,7 @@ std::vector<Point> steps(const PathRun& run, std::uint64_t flow, std::uint64_t P
     if (!points.empty()) points.push_back({next.x, points.back().y});
     points.push_back(next);
   }
+  if (!points.empty()) points.push_back({x.place(run.events.back().milliseconds), points.back().y});
   return points;
 }
 

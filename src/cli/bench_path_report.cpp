@@ -1,7 +1,6 @@
 #include "cli/bench_path_report.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,6 +16,7 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr double kMega = 1e6;
+constexpr double kShort = 0.1;  // seconds; a transfer of which milliseconds would say too little
 
 double at_quantile(const std::vector<double>& sorted, double quantile) {
   const double place = quantile * static_cast<double>(sorted.size() - 1);
@@ -76,14 +76,25 @@ PathSummary summarize(const PathResult& result, std::size_t cell, std::size_t pa
   return summary;
 }
 
+std::string number(double value, int decimals) {
+  return std::isfinite(value) ? fmt::format("{:.{}f}", value, decimals) : "never";
+}
+
+// What each flow had, and whose it is where they differ.
+std::string each_of(const PathPairs& pairs, const PathSummary& summary) {
+  std::string text;
+  for (std::size_t i = 0; i < summary.flows.size(); ++i) {
+    if (i > 0) text += ' ';
+    if (pairs.size() > 1) text += name_of(PathPairs{pairs[i % pairs.size()]}) + ' ';
+    text += number(summary.flows[i], 1);
+  }
+  return text;
+}
+
 std::string percent(double probability) { return fmt::format("{:.6g}%", probability * 100); }
 
 std::string queue_text(const sim::QueueLimit& queue) {
   return queue.bytes == UINT64_MAX ? fmt::format("{} packets", queue.packets) : fmt::format("{} bytes", queue.bytes);
-}
-
-std::string number(double value, int decimals) {
-  return std::isfinite(value) ? fmt::format("{:.{}f}", value, decimals) : "never";
 }
 
 // To a millionth. JSON has no infinity.
@@ -179,15 +190,13 @@ std::string path_table(const PathResult& result) {
     std::vector<std::string> line{cell.congestion_control, sim::format_rate(cell.rate),
                                   sim::format_duration(cell.round_trip), percent(cell.loss)};
     if (reorders) line.push_back(percent(cell.reorder));
-    const int decimals = competing ? 1 : 3;
+    const int decimals = competing ? 1 : summary.value.median < kShort ? 5 : 3;
     line.push_back(name_of(result.options.pairs[summary.pairs]));
     line.push_back(number(summary.value.median, decimals));
     line.push_back(
         fmt::format("{} - {}", number(summary.value.lower, decimals), number(summary.value.upper, decimals)));
     if (competing) {
-      std::vector<std::string> each;
-      for (const double flow : summary.flows) each.push_back(number(flow, 1));
-      line.insert(line.end(), {fmt::format("{}", fmt::join(each, " ")), number(summary.fairness, 3)});
+      line.insert(line.end(), {each_of(result.options.pairs[summary.pairs], summary), number(summary.fairness, 3)});
     }
     line.push_back(number(summary.retransmitted, 0));
     line.push_back(summary.ratio ? number(*summary.ratio, 3) : "");

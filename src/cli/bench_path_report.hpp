@@ -25,7 +25,7 @@ struct PathSummary {
   std::optional<double> ratio;      // of medians, to the kernel with itself in the same cell
   double retransmitted = 0;         // segments, median
   double fairness = 1;              // median
-  std::vector<double> flows;        // Mbit/s of each, medians
+  std::vector<double> flows;        // Mbit/s of each, medians; the pairs taking turns
   std::size_t runs = 0, failed = 0;
 };
 std::vector<PathSummary> summarize(const PathResult& result);

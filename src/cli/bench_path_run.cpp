@@ -2,7 +2,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <csignal>
 #include <exception>
 #include <fstream>
 #include <memory>
@@ -47,17 +49,18 @@ class Transfer {
     start(PathSide::Sending);
     options_.duration ? let_compete() : await_all();
     // The receivers first: what they have is the result.
-    for (const PathSide side : {PathSide::Receiving, PathSide::Sending}) finish(side);
+    for (const PathSide side : {PathSide::Receiving, PathSide::Sending}) question(side);
     PathRun result = run_;
     result.flows = flows();
-    for (const PathEndReport& report : reports_[index(PathSide::Sending)])
-      result.events.insert(result.events.end(), report.events.begin(), report.events.end());
+    result.events = reports_[index(PathSide::Sending)][index(PathStack::Firstflight)].events;
     return result;
   }
 
  private:
-  using Ends = std::vector<std::unique_ptr<Process>>;
+  template <typename T>
+  using OfEachStack = std::array<T, 2>;
   static std::size_t index(PathSide side) { return static_cast<std::size_t>(side); }
+  static std::size_t index(PathStack stack) { return static_cast<std::size_t>(stack); }
 
   void start(PathSide side) {
     for (const PathStack stack : {PathStack::Kernel, PathStack::Firstflight}) {
@@ -72,24 +75,24 @@ class Transfer {
         if ((sends ? pair.sender : pair.receiver) == stack) end.flows.push_back(sends ? pair.receiver : pair.sender);
       if (end.flows.empty()) continue;
       end.events = sends && stack == PathStack::Firstflight && options_.events && run_.seed == 1;
-      Ends& ends = ends_[index(side)];
-      ends.push_back(std::make_unique<Process>(path_end_command(end), &network_.place_of(side, stack)));
-      if (!sends) ends.back()->wait_until([&] { return lines_of(*ends.back()).size() == 1; }, kReadyLimit);
+      std::unique_ptr<Process>& process = ends_[index(side)][index(stack)];
+      process = std::make_unique<Process>(path_end_command(end), &network_.place_of(side, stack));
+      if (!sends) process->wait_until([&] { return lines_of(*process).size() == 1; }, kReadyLimit);
     }
   }
 
   // An end that is gone has failed.
   void look_after_ends() const {
     if (stopped_) throw Stopped{};
-    for (const Ends& ends : ends_)
+    for (const auto& ends : ends_)
       for (const auto& end : ends)
-        if (end->wait(0ms)) throw NoResult{complaint_of(*end)};
+        if (end && end->wait(0ms)) throw NoResult{complaint_of(*end)};
   }
 
   void await_all() const {
     const auto deadline = std::chrono::steady_clock::now() + options_.patience;
     for (const auto& receiver : ends_[index(PathSide::Receiving)]) {
-      while (lines_of(*receiver).size() < 2) {
+      while (receiver && lines_of(*receiver).size() < 2) {
         look_after_ends();
         if (std::chrono::steady_clock::now() > deadline)
           throw NoResult{
@@ -101,53 +104,52 @@ class Transfer {
 
   void let_compete() const {
     const auto deadline = std::chrono::steady_clock::now() + *options_.duration;
-    const auto& some = ends_[index(PathSide::Sending)].front();
+    Process& some = *ends_[index(PathSide::Sending)][index(pairs_.front().sender)];
     while (std::chrono::steady_clock::now() < deadline) {
       look_after_ends();
       const auto left = std::chrono::ceil<Milliseconds>(deadline - std::chrono::steady_clock::now());
-      (void)some->wait(std::min(left, kLook));
+      (void)some.wait(std::min(left, kLook));
     }
   }
 
-  void finish(PathSide side) {
-    for (const auto& end : ends_[index(side)]) {
-      end->end();
-      const std::vector<std::string> lines = lines_of(*end);
-      if (end->status() != 0 || lines.empty()) throw NoResult{complaint_of(*end)};
-      const Parsed<PathEndReport> report = parse_path_end_report(lines.back());
+  void question(PathSide side) {
+    for (const PathStack stack : {PathStack::Kernel, PathStack::Firstflight}) {
+      Process* const end = ends_[index(side)][index(stack)].get();
+      if (end == nullptr) continue;
+      const std::size_t expected = side == PathSide::Receiving ? 2 : 1;
+      if (lines_of(*end).size() < expected) end->signal(SIGUSR1);
+      const auto deadline = std::chrono::steady_clock::now() + kReadyLimit;
+      while (lines_of(*end).size() < expected) {
+        if (end->wait(1ms)) throw NoResult{complaint_of(*end)};
+        if (std::chrono::steady_clock::now() > deadline) throw NoResult{"an end does not say what it measured"};
+      }
+      Parsed<PathEndReport> report = parse_path_end_report(lines_of(*end).back());
       if (!report) throw NoResult{report.error()};
-      reports_[index(side)].push_back(*report);
+      reports_[index(side)][index(stack)] = *std::move(report);
     }
   }
 
-  // Both ends of each flow, put together by the sender's address and port.
+  // Both ends of each flow. A sender reports its flows in the order in which it was given them.
   [[nodiscard]] std::vector<PathFlow> flows() const {
     std::vector<PathFlow> result;
-    const auto& sending = ends_[index(PathSide::Sending)];
-    for (std::size_t end = 0; end < sending.size(); ++end) {
-      const PathStack sender = sender_of(end);
-      std::vector<PathPair> mine;
-      std::ranges::copy_if(pairs_, std::back_inserter(mine),
-                           [&](const PathPair& pair) { return pair.sender == sender; });
-      const std::vector<PathEndFlow>& sent = reports_[index(PathSide::Sending)][end].flows;
-      for (std::size_t i = 0; i < sent.size() && i < mine.size(); ++i) result.push_back(put_together(mine[i], sent[i]));
+    OfEachStack<std::size_t> next{};
+    for (const PathPair& pair : pairs_) {
+      const std::vector<PathEndFlow>& sent = reports_[index(PathSide::Sending)][index(pair.sender)].flows;
+      const std::size_t number = next[index(pair.sender)]++;
+      if (number >= sent.size()) throw NoResult{"a sender did not report all of its flows"};
+      result.push_back(put_together(pair, sent[number]));
     }
     return result;
   }
-  [[nodiscard]] PathStack sender_of(std::size_t end) const {
-    const bool kernel =
-        std::ranges::any_of(pairs_, [](const PathPair& pair) { return pair.sender == PathStack::Kernel; });
-    return end == 0 && kernel ? PathStack::Kernel : PathStack::Firstflight;
-  }
+  // The receiver knows a flow by the sender's address and port.
   [[nodiscard]] PathFlow put_together(const PathPair& pair, const PathEndFlow& sent) const {
-    for (const PathEndReport& report : reports_[index(PathSide::Receiving)])
-      for (const PathEndFlow& received : report.flows)
-        if (received.sender == sent.sender)
-          return {.pair = pair,
-                  .bytes = received.bytes,
-                  .seconds = static_cast<double>(received.ended - sent.began) / 1e9,
-                  .retransmitted = sent.retransmitted};
-    throw NoResult{"a flow was never connected"};
+    const std::vector<PathEndFlow>& all = reports_[index(PathSide::Receiving)][index(pair.receiver)].flows;
+    const auto received = std::ranges::find(all, sent.sender, &PathEndFlow::sender);
+    if (received == all.end()) throw NoResult{"a flow was never connected"};
+    return {.pair = pair,
+            .bytes = received->bytes,
+            .seconds = static_cast<double>(received->ended - sent.began) / 1e9,
+            .retransmitted = sent.retransmitted};
   }
 
   static std::vector<std::string> lines_of(const Process& end) {
@@ -172,8 +174,9 @@ class Transfer {
   const PathRun& run_;
   const std::atomic<bool>& stopped_;
   std::vector<PathPair> pairs_;  // of each flow
-  std::array<Ends, 2> ends_;     // by PathSide
-  std::array<std::vector<PathEndReport>, 2> reports_;
+  // By side, then by stack; null where no flow has such an end.
+  std::array<OfEachStack<std::unique_ptr<Process>>, 2> ends_;
+  std::array<OfEachStack<PathEndReport>, 2> reports_;
 };
 
 // All runs, each of the threads doing the next one that nobody does, in a network of its own.
@@ -191,8 +194,9 @@ class PathBench {
 
   PathResult run() {
     {
-      std::vector<std::jthread> threads;
       const std::size_t count = std::min<std::size_t>(result_.options.jobs, result_.runs.size());
+      std::vector<std::jthread> threads;
+      threads.reserve(count);
       for (std::size_t i = 0; i < count; ++i) threads.emplace_back([this] { work(); });
     }
     if (failure_) std::rethrow_exception(failure_);
@@ -209,9 +213,8 @@ class PathBench {
         const std::scoped_lock lock(mutex_);
         progress_(++done_, result_.runs.size(), *run);
       }
-    } catch (const Stopped&) {
-      // whoever has stopped us has said why
     } catch (...) {
+      // Those that were stopped come behind the one that has stopped them.
       const std::scoped_lock lock(mutex_);
       if (!failure_) failure_ = std::current_exception();
       stopped_ = true;

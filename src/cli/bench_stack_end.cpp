@@ -35,7 +35,8 @@ class StackEnd {
         stack_(host_.stack()),
         chunk_(kPathChunk) {
     host_.loop().on_event([this](Instant now, const Event& event) { handle(now, event); });
-    host_.loop().on_signals({SIGINT, SIGTERM}, [this](Instant, int) { host_.loop().stop(); });
+    host_.loop().on_signals({SIGINT, SIGTERM, SIGUSR1},
+                            [this](Instant, int signal) { signal == SIGUSR1 ? report() : host_.loop().stop(); });
     if (options.events) stack_.set_trace(&recorder_);
   }
   ~StackEnd() { stack_.set_trace(nullptr); }
@@ -48,7 +49,6 @@ class StackEnd {
     host_.loop().run();
     if (error_.empty()) error_ = host_.trouble();
     if (!error_.empty()) throw Failure(error_);
-    report();
   }
 
  private:

@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -182,7 +183,7 @@ void run(const LinkCommand& line) {
   if (line.device_a == line.device_b) {
     throw UsageError(fmt::format("both ends are {}; give two different devices", line.device_a));
   }
-  const FileDescriptor stop = signals_to_end();
+  const FileDescriptor stop = signal_descriptor({SIGINT, SIGTERM});
   const auto a = open_device(line.device_a, line);
   const auto b = open_device(line.device_b, line);
   const sim::LinkOptions a_to_b = line.options(line.a_to_b, 0);

@@ -95,13 +95,12 @@ InterruptGuard::~InterruptGuard() {
   sigprocmask(SIG_SETMASK, &mask_before, nullptr);
 }
 
-FileDescriptor signals_to_end() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-  FileDescriptor descriptor(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
+FileDescriptor signal_descriptor(std::initializer_list<int> signals) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : signals) sigaddset(&set, signal);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  FileDescriptor descriptor(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!descriptor) throw Failure(fmt::format("signals cannot be caught: {}", std::strerror(errno)));
   return descriptor;
 }
@@ -151,6 +150,10 @@ void Process::become_program(std::vector<char*>& argv, const Namespace* where, p
 }
 
 Process::~Process() { end(); }
+
+void Process::signal(int number) const noexcept {
+  if (!ended_) ::kill(id_, number);
+}
 
 void Process::end() noexcept {
   if (ended_) return;

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <functional>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,8 @@ class InterruptGuard {
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 };
 
-// Becomes readable when this program is asked to end, by SIGINT or SIGTERM, which do nothing else from now on.
-FileDescriptor signals_to_end();
+// Becomes readable (signalfd_siginfo) when one of these signals comes, which do nothing else from now on.
+FileDescriptor signal_descriptor(std::initializer_list<int> signals);
 
 using Milliseconds = std::chrono::milliseconds;
 
@@ -51,6 +52,8 @@ class Process {
   bool wait(Milliseconds limit);
   // Waits until `ready()`. Throws Failure, with what the program said, when it ends first or the time is over.
   void wait_until(const std::function<bool()>& ready, Milliseconds limit);
+  // Sends it a signal, if it still runs.
+  void signal(int number) const noexcept;
   // SIGTERM, then waits as the destructor does.
   void end() noexcept;
 

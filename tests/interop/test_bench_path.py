@@ -100,6 +100,12 @@ def test_a_transfer_that_takes_too_long_is_no_result():
     assert done.stderr.count("\n") == 1 and "kernel:firstflight, seed 1: not done after" in done.stderr
 
 
+def test_no_path_is_too_short(tmp_path):
+    """The ends must not take the other's leaving for a failure, however soon they hear of it."""
+    said = json.loads(bench("--rtt", "100us", "--size", "20kb", "--seeds", 5, "--json").stdout)
+    assert all(result["failed"] == 0 and result["median"] > 0.00015 for result in said["cells"][0]["results"])
+
+
 def test_who_lacks_a_congestion_control_says_so():
     for pair, who in [("kernel:firstflight", "the kernel"), ("firstflight:kernel", "firstflight")]:
         done = bench("--cc", "frobnicate", "--pairs", pair, status=2)
