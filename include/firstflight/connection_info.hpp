@@ -41,7 +41,7 @@ enum class CaState : std::uint8_t {
 std::string_view to_string(CaState) noexcept;  // "Recovery"
 
 // Fields after struct tcp_info, whose quantities in segments are in bytes here. What of tcp_info is missing, this stack
-// does not have: what a sender learns from SACK, pacing and delivery rate, the receiver's own round-trip time.
+// does not have: pacing and delivery rate, the receiver's own round-trip time.
 struct ConnectionInfo {
   FourTuple tuple;
   TcpState state = TcpState::Closed;
@@ -77,6 +77,7 @@ struct ConnectionInfo {
   std::uint32_t snd_ssthresh = 0;  // bytes
   std::uint32_t unacked = 0;       // bytes sent and not acknowledged
   std::uint32_t lost = 0;          // bytes of them believed lost and not sent again yet
+  std::uint32_t sacked = 0;        // bytes of them that arrived ahead of a gap
   std::uint8_t retransmits = 0;    // consecutive time-outs now
   std::uint8_t backoff = 0;        // doublings of the RTO now
   std::uint8_t probes = 0;         // window probes without an answer
@@ -99,6 +100,8 @@ struct ConnectionInfo {
   std::uint32_t delivered = 0;                        // segments of ours that arrived
   std::uint32_t delivered_ce = 0;                     // of them, acknowledged with ECN's echo
   std::uint32_t total_retrans = 0;                    // segments
+  std::uint32_t dsack_dups = 0;                       // reports of data that arrived twice
+  std::uint32_t reord_seen = 0;                       // times that data was seen to arrive out of order
   std::uint32_t rcv_ooopack = 0;                      // segments that came ahead of a gap
   std::uint32_t rcv_drops = 0;                        // segments for which there was no room
 

@@ -126,14 +126,31 @@ namespace ff {
   X(TcpExt, ListenDrops)               \
   X(TcpExt, TCPPureAcks)               \
   X(TcpExt, TCPRenoRecovery)           \
+  X(TcpExt, TCPSackRecovery)           \
+  X(TcpExt, TCPSACKReneging)           \
+  X(TcpExt, TCPSACKReorder)            \
+  X(TcpExt, TCPTSReorder)              \
+  X(TcpExt, TCPFullUndo)               \
+  X(TcpExt, TCPPartialUndo)            \
+  X(TcpExt, TCPDSACKUndo)              \
+  X(TcpExt, TCPLossUndo)               \
+  X(TcpExt, TCPLostRetransmit)         \
   X(TcpExt, TCPFastRetrans)            \
   X(TcpExt, TCPSlowStartRetrans)       \
   X(TcpExt, TCPTimeouts)               \
+  X(TcpExt, TCPLossProbes)             \
+  X(TcpExt, TCPLossProbeRecovery)      \
   X(TcpExt, TCPDSACKOldSent)           \
+  X(TcpExt, TCPDSACKRecv)              \
+  X(TcpExt, TCPDSACKOfoRecv)           \
   X(TcpExt, TCPAbortOnData)            \
   X(TcpExt, TCPAbortOnClose)           \
   X(TcpExt, TCPAbortOnTimeout)         \
   X(TcpExt, TCPAbortOnLinger)          \
+  X(TcpExt, TCPSACKDiscard)            \
+  X(TcpExt, TCPDSACKIgnoredOld)        \
+  X(TcpExt, TCPDSACKIgnoredNoUndo)     \
+  X(TcpExt, TCPSpuriousRTOs)           \
   X(TcpExt, TCPRcvCollapsed)           \
   X(TcpExt, TCPMemoryPressures)        \
   X(TcpExt, TCPMemoryPressuresChrono)  \

@@ -87,7 +87,9 @@ struct Settings {
   std::uint32_t tcp_fastopen_cache_expire_sec = 604800;
   std::uint32_t tcp_fastopen_cache_max = 16384;
   std::uint32_t tcp_fastopen_replay_filter_kb = 0;
+  std::uint32_t tcp_early_retrans = 3;        // net.ipv4.tcp_early_retrans
   std::uint32_t tcp_fin_timeout = 60;         // net.ipv4.tcp_fin_timeout, seconds
+  std::uint32_t tcp_frto = 2;                 // net.ipv4.tcp_frto
   std::uint32_t tcp_invalid_ratelimit = 500;  // net.ipv4.tcp_invalid_ratelimit, milliseconds
   std::uint32_t tcp_keepalive_intvl = 75;     // net.ipv4.tcp_keepalive_intvl
   std::uint32_t tcp_keepalive_probes = 9;     // net.ipv4.tcp_keepalive_probes
@@ -106,6 +108,8 @@ struct Settings {
   std::uint32_t tcp_orphan_retries = 0;          // net.ipv4.tcp_orphan_retries; 0 means 8
   std::uint32_t tcp_probe_interval = 600;        // net.ipv4.tcp_probe_interval, seconds
   std::uint32_t tcp_probe_threshold = 8;         // net.ipv4.tcp_probe_threshold, bytes
+  std::uint32_t tcp_recovery = 1;                // net.ipv4.tcp_recovery
+  std::uint32_t tcp_reordering = 3;              // net.ipv4.tcp_reordering, segments
   std::uint32_t tcp_retries1 = 3;                // net.ipv4.tcp_retries1
   std::uint32_t tcp_retries2 = 15;               // net.ipv4.tcp_retries2
   bool tcp_rfc1337 = false;                      // net.ipv4.tcp_rfc1337
@@ -115,6 +119,7 @@ struct Settings {
   std::uint32_t tcp_tw_reuse_delay = 1000;       // net.ipv4.tcp_tw_reuse_delay
   BufferSizes tcp_wmem{4096, 16384, 4194304};    // net.ipv4.tcp_wmem
   bool tcp_sack = true;                          // net.ipv4.tcp_sack
+  bool tcp_slow_start_after_idle = true;         // net.ipv4.tcp_slow_start_after_idle
   bool tcp_stdurg = false;                       // net.ipv4.tcp_stdurg
   std::uint32_t tcp_syn_linear_timeouts = 0;     // net.ipv4.tcp_syn_linear_timeouts; Linux's default is 4
   std::uint32_t tcp_syn_retries = 6;             // net.ipv4.tcp_syn_retries

@@ -62,6 +62,18 @@ class Ring {
     }
     (*this)[at] = std::move(item);
   }
+  // Takes out `count` items from the one at `at` on, moving whichever side is shorter.
+  void erase(std::size_t at, std::size_t count) noexcept {
+    assert(at + count <= size_);
+    if (count == 0) return;
+    if (at < size_ - at - count) {
+      for (std::size_t i = at; i-- > 0;) (*this)[i + count] = std::move((*this)[i]);
+      for (std::size_t i = 0; i < count; ++i) pop_front();
+    } else {
+      for (std::size_t i = at; i + count < size_; ++i) (*this)[i] = std::move((*this)[i + count]);
+      for (std::size_t i = 0; i < count; ++i) pop_back();
+    }
+  }
   void clear() noexcept {
     while (!empty()) pop_front();
   }

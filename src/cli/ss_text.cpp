@@ -237,6 +237,8 @@ void put_recovery(InfoText& text, const ConnectionInfo& info) {
   text.put_nonzero("unacked", segments(info.unacked, info.snd_mss));
   if (info.retransmits != 0 || info.total_retrans != 0) text.put("retrans:{}/{}", info.retransmits, info.total_retrans);
   text.put_nonzero("lost", segments(info.lost, info.snd_mss));
+  text.put_nonzero("sacked", segments(info.sacked, info.snd_mss));
+  text.put_nonzero("dsack_dups", info.dsack_dups);
   if (info.ca_state != CaState::Open) text.put("ca_state:{}", to_string(info.ca_state));
 }
 
@@ -245,6 +247,7 @@ void put_windows(InfoText& text, const ConnectionInfo& info) {
   text.put_nonzero("rcv_ssthresh", info.rcv_ssthresh);
   text.put_nonzero("notsent", info.notsent);
   if (info.min_rtt > Duration::zero()) text.put("minrtt:{:g}", milliseconds(info.min_rtt));
+  text.put_nonzero("reord_seen", info.reord_seen);
   text.put_nonzero("rcv_ooopack", info.rcv_ooopack);
   text.put_nonzero("snd_wnd", info.snd_wnd);
   text.put_nonzero("rcv_wnd", info.rcv_wnd);

@@ -154,11 +154,12 @@ void unanswered_fin(Lab& lab) {
   client.close();
   lab.run_until([&] { return lab.client.population().connections == 0; }, 24h);
   const std::size_t fins = lab.number_of(lab.client, fin);
-  lab.expect(fins >= retries + 1 && fins <= retries + 2,
+  // One of them may be a tail loss probe's.
+  lab.expect(fins >= retries + 1 && fins <= retries + 3,
              fmt::format("FINs: {}, where tcp_orphan_retries is {} and 0 means 8", fins, setting));
-  // The time that so many time-outs, from 200 ms on, would take.
+  // The time that so many time-outs, from 200 ms on, would take; the probe adds the first of them.
   const Duration limit = 200ms * ((std::int64_t{2} << retries) - 1);
-  lab.expect(lab.now() - closed >= limit && lab.now() - closed <= 3 * limit,
+  lab.expect(lab.now() - closed >= limit && lab.now() - closed <= 3 * limit + 300ms,
              fmt::format("the connection was forgotten after {:.1f} s",
                          std::chrono::duration<double>(lab.now() - closed).count()));
   lab.expect_equal("TCPAbortOnTimeout", lab.client.count(Counter::TcpExt_TCPAbortOnTimeout), 1);
@@ -346,7 +347,8 @@ void last_ack(Lab& lab) {
   lab.run_until([&] { return lab.server.population().connections == 0; }, 24h);
   const std::size_t fins = lab.number_of(lab.server, fin);
   const std::uint64_t retries = setting == 0 ? 8 : setting;
-  lab.expect(fins >= retries + 1 && fins <= retries + 2,
+  // One of them may be a tail loss probe's.
+  lab.expect(fins >= retries + 1 && fins <= retries + 3,
              fmt::format("FINs: {}, where tcp_orphan_retries is {} and 0 means 8", fins, setting));
   lab.expect_equal("connections at the server", lab.server.population().connections, 0);
 }

@@ -160,6 +160,7 @@ void visit_path(Visitor& visit, Info& info) {
   visit("snd_ssthresh", info.snd_ssthresh);
   visit("unacked", info.unacked);
   visit("lost", info.lost);
+  visit("sacked", info.sacked);
   visit("retransmits", info.retransmits);
   visit("backoff", info.backoff);
   visit("probes", info.probes);
@@ -184,6 +185,8 @@ void visit_flow(Visitor& visit, Info& info) {
   visit("delivered", info.delivered);
   visit("delivered_ce", info.delivered_ce);
   visit("total_retrans", info.total_retrans);
+  visit("dsack_dups", info.dsack_dups);
+  visit("reord_seen", info.reord_seen);
   visit("rcv_ooopack", info.rcv_ooopack);
   visit("rcv_drops", info.rcv_drops);
   visit("total_rto", info.total_rto);

@@ -260,6 +260,8 @@ constexpr Setting kSettings[] = {
                                                "Segment size at which tcp_mtu_probing begins."),
     number<&Settings::tcp_challenge_ack_limit, 0, kIntMax>("net.ipv4.tcp_challenge_ack_limit", kCount,
                                                            "Challenge ACKs (RFC 5961) sent per second."),
+    number<&Settings::tcp_early_retrans, 0, 4>("net.ipv4.tcp_early_retrans", "a whole number from 0 (off) to 4",
+                                               "Tail loss probes (RFC 8985): on, whatever the number but 0."),
     number<&Settings::tcp_ecn, 0, 2>("net.ipv4.tcp_ecn",
                                      "0 (off), 1 (asked for and agreed to) or 2 (agreed to when the peer asks)",
                                      "Explicit Congestion Notification (RFC 3168)."),
@@ -293,6 +295,8 @@ constexpr Setting kSettings[] = {
     number<&Settings::tcp_fin_timeout, 1, 2147483>("net.ipv4.tcp_fin_timeout",
                                                    "a whole number of seconds from 1 to 2147483",
                                                    "How long a connection that nobody holds stays in FIN_WAIT2."),
+    number<&Settings::tcp_frto, 0, 2>("net.ipv4.tcp_frto", "0 (off), 1 or 2 (on)",
+                                      "Whether a time-out that proves to have been needless is undone (RFC 5682)."),
     number<&Settings::tcp_invalid_ratelimit, 0, kIntMax>(
         "net.ipv4.tcp_invalid_ratelimit", "a whole number of milliseconds from 0 (no limit) to 2147483647",
         "Shortest time between two ACKs that answer invalid segments of one connection."),
@@ -342,6 +346,13 @@ constexpr Setting kSettings[] = {
     number<&Settings::tcp_probe_threshold, 0, kIntMax>("net.ipv4.tcp_probe_threshold",
                                                        "a whole number of bytes from 0 to 2147483647",
                                                        "tcp_mtu_probing ends when what it knows is this exact."),
+    number<&Settings::tcp_recovery, 0, 7>(
+        "net.ipv4.tcp_recovery", "a sum of 1, 2 and 4",
+        "RACK (RFC 8985), which is always on; 2: its reordering window does not grow; 4: three segments that arrived "
+        "ahead of a gap do not close it."),
+    number<&Settings::tcp_reordering, 1, 300>("net.ipv4.tcp_reordering", "a whole number of segments from 1 to 300",
+                                              "How many segments ahead of a gap, or duplicate acknowledgements, tell "
+                                              "of a loss where no reordering was seen."),
     number<&Settings::tcp_retries1, 0, 255>(
         "net.ipv4.tcp_retries1", kSmallCount,
         "Retransmissions in whose total time a path comes under suspicion; see tcp_mtu_probing."),
@@ -353,6 +364,9 @@ constexpr Setting kSettings[] = {
         "Whether new connections estimate the retransmission time-out as RFC 793 did, for comparison."),
     buffer_sizes<&Settings::tcp_rmem>("net.ipv4.tcp_rmem", "Receive buffer of a connection."),
     flag<&Settings::tcp_sack>("net.ipv4.tcp_sack", "Selective acknowledgements (RFC 2018)."),
+    flag<&Settings::tcp_slow_start_after_idle>(
+        "net.ipv4.tcp_slow_start_after_idle",
+        "Whether the congestion window shrinks while nothing is sent (RFC 2861)."),
     flag<&Settings::tcp_stdurg>("net.ipv4.tcp_stdurg",
                                 "Whether an urgent pointer that comes names the urgent byte itself, as RFC 1122 has "
                                 "it, and not the one behind it."),

@@ -1,15 +1,11 @@
-// What an acknowledgement means: RFC 9293 §3.10.7.4 "fifth", RFC 6298 (time-out), RFC 5681 and RFC 6582 (loss
-// recovery).
+// What an acknowledgement means: RFC 9293 §3.10.7.4 "fifth", RFC 2018 and RFC 2883 (SACK), RFC 6298 (time-out). What
+// follows from it for the repair of losses is in recovery.cpp.
 #include <algorithm>
 #include <cassert>
 
 #include "tcp/connection.hpp"
 
 namespace ff::tcp {
-
-namespace {
-constexpr std::uint8_t kDupAckThreshold = 3;  // RFC 5681 §3.2
-}
 
 // RFC 5961 §5.2: acknowledgements of what was never sent, or of what lies further back than the window ever was, are
 // not the peer's.
@@ -29,161 +25,136 @@ void Connection::acknowledged(Context& c, const Segment& segment) {
   if (pure) c.env.counters.add(Counter::TcpExt_TCPPureAcks);
   const bool handshake = state_ == TcpState::SynReceived;
   const std::uint32_t window = segment.window.bytes(segment.flags.syn() ? WindowScale{} : snd_.scale());
-  const std::uint32_t flight_before = snd_.outstanding();
-  if (ecn_.agreed() && (segment.flags.bits & wire::TcpFlags::kEce) != 0 && !segment.flags.syn()) [[unlikely]]
-    congestion_echoed(c, after(segment.ack, snd_.una()) ? static_cast<std::uint32_t>(segment.ack - snd_.una()) : 0);
 
-  if (after(segment.ack, snd_.una())) {
-    const bool was_syn = handshake;
-    const SendHalf::Acknowledged acked = snd_.acknowledge(segment.ack, c.send_cache);
-    snd_.update_window(segment.seq, segment.ack, window);
-    probes_out_ = probe_backoff_ = 0;
-    probes_began_ = Instant{};
-    if (was_syn) {
-      measure_handshake(c, segment, acked);
-    } else {
-      measure_rtt(c, segment, acked);
-    }
-    const std::uint32_t bytes = acked.length - (was_syn ? 1 : 0);
-    bytes_acked_ += bytes - (snd_.fin_acknowledged() && bytes > 0 ? 1 : 0);
-    retransmits_ = 0;
-    if (urgent_ != nullptr) [[unlikely]]
-      urgent_->sender.acknowledged(snd_.una());
-    if (small_in_flight_ && at_or_before(small_end_, snd_.una())) small_in_flight_ = false;
-    if (mtu_probing_ != nullptr) [[unlikely]]
-      check_mtu_probe_passed(c);
-    if (bytes > 0) advance_recovery(c, bytes, flight_before);
-    restart_retransmit_timer(c);
-    turn_send_clock(c);
-    tell_writable(c.env);
-    return;
-  }
-
+  Acknowledgement ack;
+  ack.arrivals = begin_arrivals(c, segment);
+  ack.una_before = snd_.una();
+  ack.highest_before = snd_.highest_arrived();
+  ack.in_flight_before = in_flight();
+  ack.unacked_before = snd_.outstanding();
+  ack.counted_before = dup_bytes_;
+  ack.advanced = after(segment.ack, snd_.una());
+  ack.echoes_mark =
+      ecn_.agreed() && (segment.flags.bits & wire::TcpFlags::kEce) != 0 && !segment.flags.syn() && !handshake;
+  if (ack.advanced) snd_.acknowledge(segment.ack, ack.arrivals, c.send_cache);
+  if (sack_ && segment.options.sack.count > 0) take_sack_blocks(c, segment, ack);
   const bool window_changed = snd_.update_window(segment.seq, segment.ack, window);
-  if (segment.ack == snd_.una()) probes_out_ = 0;
-  if (pure && is_duplicate_ack(segment, window_changed)) duplicate_ack(c);
-  if (snd_.window() > 0) {
-    timers_.cancel(TimerKind::Persist);
+  // A sender without SACK goes by duplicates alone (RFC 5681 §2).
+  ack.duplicate =
+      !sack_ && pure && !window_changed && !ack.advanced && segment.ack == snd_.una() && snd_.outstanding() > 0;
+
+  if (ack.advanced || segment.ack == snd_.una()) probes_out_ = 0;
+  if (ack.advanced || snd_.window() > 0) {
+    if (!ack.advanced) timers_.cancel(TimerKind::Persist);
     probe_backoff_ = 0;
     probes_began_ = Instant{};
   }
+  if (ack.advanced) advance(c, ack, handshake);
+  ack.rtt = measure_rtt(c, segment, ack.arrivals);
+  recover(c, ack);
+  if (!ack.advanced && ack.arrivals.sacked == 0) return;
+  if (!recovery_.reneged) restart_retransmit_timer(c);
+  schedule_probe(c);
+  turn_send_clock(c);
+  tell_writable(c.env);
 }
 
-// RFC 5681 §2. One whose SACK block lies below the acknowledgement reports a duplicate (RFC 2883), no gap.
-bool Connection::is_duplicate_ack(const Segment& segment, bool window_changed) const noexcept {
-  if (segment.ack != snd_.una() || snd_.outstanding() == 0) return false;
+// What is taken note of whenever SND.UNA moves on.
+void Connection::advance(Context& c, const Acknowledgement& ack, bool handshake) {
+  const std::uint32_t bytes = ack.arrivals.acked - static_cast<std::uint32_t>(handshake);
+  bytes_acked_ += bytes - (snd_.fin_acknowledged() && bytes > 0 ? 1 : 0);
+  retransmits_ = 0;
+  if (urgent_ != nullptr) [[unlikely]]
+    urgent_->sender.acknowledged(snd_.una());
+  if (small_in_flight_ && at_or_before(small_end_, snd_.una())) small_in_flight_ = false;
+  if (mtu_probing_ != nullptr) [[unlikely]]
+    check_mtu_probe_passed(c);
+}
+
+Arrivals Connection::begin_arrivals(const Context& c, const Segment& segment) const noexcept {
+  Arrivals arrivals;
+  arrivals.now = c.now;
+  arrivals.min_rtt = rtt_.min_rtt();
+  if (timestamps_ && segment.options.timestamps && segment.options.timestamps->echo_reply.raw() != 0) {
+    // The clock ticks in milliseconds: what went out in the same tick cannot be told from it.
+    const std::int32_t ticks = timestamp_at(c.now, ts_offset_) - segment.options.timestamps->echo_reply;
+    const Instant tick_began{std::chrono::floor<std::chrono::milliseconds>(c.now.time_since_epoch())};
+    arrivals.echo_sent_before = tick_began - std::chrono::milliseconds(ticks - 1);
+  }
+  return arrivals;
+}
+
+// RFC 2018 §5, RFC 2883 §4: the first block may report a duplicate instead.
+void Connection::take_sack_blocks(Context& c, const Segment& segment, Acknowledgement& ack) {
   const wire::SackBlocks& sack = segment.options.sack;
-  if (sack.count > 0) return sack.count > 1 || after(sack.blocks[0].end, segment.ack);
-  return !window_changed;
+  for (std::size_t i = 0; i < sack.count; ++i) {
+    const auto& block = sack.blocks[i];
+    if (!after(block.end, block.first)) continue;
+    if (i == 0 && reports_duplicate(sack, segment.ack)) {
+      take_duplicate_report(c, block.first, block.end, segment.ack, ack);
+      continue;
+    }
+    // What lies below is old; what was never sent is nonsense, as is what would cost more memory than any honest
+    // receiver needs: it SACKs whole segments.
+    if (at_or_before(block.end, snd_.una())) continue;
+    if (before(block.first, ack.una_before) || !snd_.sack(block.first, block.end, ack.arrivals))
+      c.env.counters.add(Counter::TcpExt_TCPSACKDiscard);
+  }
+}
+
+bool Connection::reports_duplicate(const wire::SackBlocks& sack, Seq ack) noexcept {
+  const auto& first = sack.blocks[0];
+  if (before(first.first, ack)) return true;
+  return sack.count > 1 && at_or_before(sack.blocks[1].first, first.first) &&
+         at_or_before(first.end, sack.blocks[1].end);
+}
+
+void Connection::take_duplicate_report(Context& c, Seq first, Seq end, Seq segment_ack, Acknowledgement& ack) {
+  const bool in_order = before(first, segment_ack);
+  c.env.counters.add(in_order ? Counter::TcpExt_TCPDSACKRecv : Counter::TcpExt_TCPDSACKOfoRecv);
+  // What was sent long ago is no business of this recovery; what was never sent, none of anybody's.
+  if (after(end, snd_.max_sent()) || before(first, ack.una_before - snd_.max_window())) {
+    c.env.counters.add(recovery_.undo.armed() ? Counter::TcpExt_TCPDSACKIgnoredOld
+                                              : Counter::TcpExt_TCPDSACKIgnoredNoUndo);
+    return;
+  }
+  ++totals_.dsack_dups;
+  ack.duplicate_reported = true;
+  ack.duplicate_end = end;
+  recovery_.undo.duplicate_reported(end, static_cast<std::uint32_t>(end - first));
 }
 
 void Connection::take_rtt(const Context& c, Duration sample) {
   rtt_.sample(sample);
+  backoff_ = 0;
   if (c.env.trace != nullptr) [[unlikely]]
     c.env.trace->on_event(c.now, tuple_, trace::RttMeasured{sample, rtt_.srtt(), rtt_.rttvar(), rtt_.rto()});
 }
 
-// RFC 6298 §2, RFC 7323 §4.1. What was sent more than once is measured by timestamps only (Karn's rule).
-void Connection::measure_rtt(Context& c, const Segment& segment, const SendHalf::Acknowledged& acked) {
-  if (!acked.retransmitted && acked.first_sent_at != kNever) {
-    take_rtt(c, c.now - acked.first_sent_at);
-    backoff_ = 0;
-    return;
+// RFC 6298 §2, RFC 7323 §4.1. What was sent more than once is measured by timestamps only (Karn's rule). Returns the
+// sample; zero: there is none.
+Duration Connection::measure_rtt(Context& c, const Segment& segment, const Arrivals& arrivals) {
+  const Instant oldest = !arrivals.retransmitted && arrivals.first_sent_at != kNever ? arrivals.first_sent_at
+                                                                                     : arrivals.first_sacked_sent_at;
+  Duration sample{};
+  if (oldest != kNever) {
+    sample = c.now - oldest;
+  } else if (arrivals.acked > 0 && timestamps_ && segment.options.timestamps &&
+             segment.options.timestamps->echo_reply.raw() != 0) {
+    const std::int32_t ticks = timestamp_at(c.now, ts_offset_) - segment.options.timestamps->echo_reply;
+    if (ticks < 0) return sample;
+    sample = std::chrono::milliseconds(std::max(ticks, 1));
+  } else {
+    return sample;
   }
-  if (!timestamps_ || !segment.options.timestamps || segment.options.timestamps->echo_reply.raw() == 0) return;
-  const std::int32_t ticks = timestamp_at(c.now, ts_offset_) - segment.options.timestamps->echo_reply;
-  if (ticks < 0) return;
-  take_rtt(c, std::chrono::milliseconds(std::max(ticks, 1)));
-  backoff_ = 0;
+  take_rtt(c, sample);
+  return std::max(sample, Duration(1));
 }
 
 // A SYN or SYN-ACK that went more than once is ambiguous like any segment.
-void Connection::measure_handshake(Context& c, const Segment& segment, SendHalf::Acknowledged acked) {
-  acked.retransmitted |= syn_retransmitted_;
-  measure_rtt(c, segment, acked);
-}
-
-// New data was acknowledged: RFC 5681 §3.1, and RFC 6582 §3.2 steps 3 and 5 while recovering.
-void Connection::advance_recovery(Context& c, std::uint32_t bytes, std::uint32_t flight_before) {
-  const std::uint32_t mss = send_mss();
-  c.env.counters.add(Counter::TcpExt_TCPDelivered, (bytes + mss - 1) / mss);
-  totals_.delivered += (bytes + mss - 1) / mss;
-  retransmit_at_once_ = false;
-  switch (phase_) {
-    case Phase::Open: {
-      dup_acks_ = 0;
-      dup_bytes_ = 0;
-      const bool used = cwnd_limited_ || (cc_.in_slow_start() && cc_.cwnd() < 2 * flight_before);
-      cc_.acknowledged(bytes, mss, used);
-      break;
-    }
-    case Phase::Cwr:
-      dup_acks_ = 0;
-      dup_bytes_ = 0;
-      if (at_or_after(snd_.una(), cwr_end_)) phase_ = Phase::Open;
-      break;
-    case Phase::Recovery:
-      if (at_or_after(snd_.una(), high_)) {
-        phase_ = Phase::Open;
-        dup_acks_ = 0;
-        dup_bytes_ = 0;
-        break;
-      }
-      // A partial acknowledgement: the segment behind the hole that was filled is missing, too. Of what was
-      // acknowledged, all but that hole had left the network before, and was counted by duplicate ACKs.
-      dup_bytes_ -= std::min(dup_bytes_, bytes > mss ? bytes - mss : 0);
-      snd_.mark_first_lost(mss);
-      retransmit_at_once_ = true;
-      // It was an estimate: segments may have been smaller.
-      dup_bytes_ = std::min(dup_bytes_, snd_.outstanding() - snd_.lost());
-      c.env.counters.add(Counter::TcpExt_TCPFastRetrans);
-      break;
-    case Phase::Loss:
-      dup_acks_ = 0;
-      dup_bytes_ = 0;
-      cc_.acknowledged(bytes, mss, true);
-      if (at_or_after(snd_.una(), high_)) {
-        phase_ = Phase::Open;
-        totals_.recovered_from_timeouts(c.now - timeouts_began_);
-      }
-      break;
-  }
-}
-
-// RFC 5681 §3.2 and RFC 6582 §3.2 step 2.
-void Connection::duplicate_ack(Context& c) {
-  const std::uint32_t mss = send_mss();
-  if (dup_acks_ < UINT8_MAX) ++dup_acks_;
-  // It says that a segment has left the network, which makes room for another (limited transmit, RFC 3042, included).
-  const std::uint32_t in_network = snd_.outstanding() - snd_.lost();
-  if (phase_ != Phase::Loss) dup_bytes_ = std::min(dup_bytes_ + mss, in_network > mss ? in_network - mss : 0);
-  if ((phase_ != Phase::Open && phase_ != Phase::Cwr) || dup_acks_ != kDupAckThreshold) return;
-  // Duplicates of retransmissions would look the same: only what was sent after the last recovery began may start
-  // another.
-  if (before(snd_.una(), high_)) return;
-  if (mtu_probe_was_lost(c)) return;
-  // Once in a round trip, whatever tells of the congestion (RFC 3168 §6.1.2).
-  if (phase_ != Phase::Cwr) cc_.loss_detected(snd_.outstanding(), mss);
-  ecn_.window_reduced();
-  phase_ = Phase::Recovery;
-  high_ = snd_.nxt();
-  snd_.mark_first_lost(mss);
-  retransmit_at_once_ = true;
-  c.env.counters.add(Counter::TcpExt_TCPRenoRecovery);
-  c.env.counters.add(Counter::TcpExt_TCPFastRetrans);
-}
-
-// RFC 3168 §6.1.2: a mark counts as a loss does, once for all that was in flight.
-void Connection::congestion_echoed(Context& c, std::uint32_t bytes) {
-  const std::uint32_t mss = send_mss();
-  const std::uint32_t segments = (bytes + mss - 1) / mss;
-  c.env.counters.add(Counter::TcpExt_TCPDeliveredCE, segments);
-  totals_.delivered_ce += segments;
-  if (phase_ != Phase::Open) return;
-  cc_.loss_detected(snd_.outstanding(), mss);
-  ecn_.window_reduced();
-  phase_ = Phase::Cwr;
-  cwr_end_ = snd_.nxt();
+void Connection::measure_handshake(Context& c, const Segment& segment, Arrivals arrivals) {
+  arrivals.retransmitted |= syn_retransmitted_;
+  measure_rtt(c, segment, arrivals);
 }
 
 void Connection::acknowledged_fin(Context& c, const Segment& segment) {

@@ -81,8 +81,8 @@ ConnectionInfo Connection::info() const {
   info.rtt = rtt_.srtt();
   info.rttvar = rtt_.rttvar();
   info.rto = rto();
-  info.snd_cwnd = cc_.cwnd();
-  info.snd_ssthresh = cc_.ssthresh();
+  info.snd_cwnd = window_.cwnd;
+  info.snd_ssthresh = window_.ssthresh;
   info.snd_wnd = snd_.window();
   info.rcv_wnd = rcv_.window();
   info.unacked = snd_.outstanding();
@@ -95,13 +95,14 @@ ConnectionInfo Connection::info() const {
   info.total_retrans = total_retrans_;
   info.retransmits = retransmits_;
   info.no_delay = no_delay_;
-  info.congestion_control = Reno::kName;
+  if (cc_ != nullptr) info.congestion_control = cc_->name();
   info.rcv_mss = rcv_mss_;
   info.pmtu = path_.mtu;
   info.min_rtt = rtt_.min_rtt();
   info.ato = delayed_ack_.ato();
-  info.ca_state = ca_state();
+  info.ca_state = recovery_.state;
   info.lost = snd_.lost();
+  info.sacked = snd_.sacked();
   info.backoff = backoff_;
   info.probes = probes_out_;
   info.rcv_ssthresh = rcv_.ceiling();
@@ -111,22 +112,9 @@ ConnectionInfo Connection::info() const {
   return info;
 }
 
-CaState Connection::ca_state() const noexcept {
-  switch (phase_) {
-    case Phase::Recovery:
-      return CaState::Recovery;
-    case Phase::Loss:
-      return CaState::Loss;
-    case Phase::Cwr:
-      return CaState::Cwr;
-    default:
-      return dup_acks_ > 0 ? CaState::Disorder : CaState::Open;
-  }
-}
-
 Observed Connection::observed() const noexcept {
-  return {state_,      fast_open_,     ca_state(),     cc_.cwnd(), cc_.ssthresh(),
-          snd_.lost(), total_retrans_, bytes_retrans_, timers_};
+  return {state_,      fast_open_,     recovery_.state, window_.cwnd, window_.ssthresh,
+          snd_.lost(), total_retrans_, bytes_retrans_,  timers_};
 }
 
 SocketMemory Connection::memory(const Environment& env) const noexcept {
@@ -164,7 +152,8 @@ std::string Connection::check() const {
   const bool waits = snd_.outstanding() > 0;
   if (waits && !timers_.armed(TimerKind::Retransmit) && !syn_due_ && snd_.lost() == 0)
     return "bytes are in flight but no retransmission timer runs";
-  if (dup_bytes_ > snd_.outstanding()) return "more bytes have left the network than were sent";
+  if (std::uint64_t{dup_bytes_} + snd_.lost() + snd_.sacked() > snd_.outstanding())
+    return "more bytes have left the network than were sent";
   if (snd_.fin_acknowledged() &&
       (state_ == TcpState::FinWait1 || state_ == TcpState::LastAck || state_ == TcpState::Closing))
     return "the FIN is acknowledged but the state did not follow";

@@ -2,27 +2,31 @@
 // Block", without the states LISTEN and TIME_WAIT, which have types of their own.
 //
 // Its code follows the RFC's headings, one file each: open.cpp (§3.10.1 OPEN, §3.10.7.3 SYN-SENT), arrives.cpp
-// (§3.10.7.4, otherwise), acknowledge.cpp (its fifth step, and what an acknowledgement means for recovery), urgent.cpp
-// (its sixth step, and the rest of urgent data), user_calls.cpp (§3.10.2 to §3.10.6), transmit.cpp (what to send now),
-// deadlines.cpp (§3.10.8), icmp.cpp, mtu_probing.cpp (RFC 4821), memory.cpp (tcp_mem), fast_open.cpp (what came of a
-// Fast Open of ours).
+// (§3.10.7.4, otherwise), acknowledge.cpp (its fifth step), recovery.cpp (what an acknowledgement means for the repair
+// of losses), urgent.cpp (its sixth step, and the rest of urgent data), user_calls.cpp (§3.10.2 to §3.10.6),
+// transmit.cpp (what to send now), deadlines.cpp (§3.10.8), icmp.cpp, mtu_probing.cpp (RFC 4821), memory.cpp (tcp_mem),
+// fast_open.cpp (what came of a Fast Open of ours).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "firstflight/congestion_control.hpp"
 #include "firstflight/stack.hpp"
-#include "tcp/cc/reno.hpp"
 #include "tcp/delayed_ack.hpp"
+#include "tcp/delivery_rate.hpp"
 #include "tcp/ecn.hpp"
 #include "tcp/environment.hpp"
 #include "tcp/fastopen/client_cache.hpp"
 #include "tcp/handshake.hpp"
 #include "tcp/mtu_probing.hpp"
 #include "tcp/observation.hpp"
+#include "tcp/rack.hpp"
 #include "tcp/receive_half.hpp"
+#include "tcp/recovery.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/segment.hpp"
 #include "tcp/send_half.hpp"
@@ -159,8 +163,22 @@ class Connection {
 
  private:
   enum class Verdict : std::uint8_t { Continue, Done };
-  // RFC 5681's states of the sender; Cwr: the window was reduced because of a mark (RFC 3168 §6.1.2).
-  enum class Phase : std::uint8_t { Open, Cwr, Recovery, Loss };
+
+  // What an acknowledgement told, for recovery.cpp.
+  struct Acknowledgement {
+    Arrivals arrivals;
+    Seq una_before;                      // SND.UNA
+    Seq highest_before;                  // behind the last byte known to have arrived
+    std::uint32_t in_flight_before = 0;  // bytes
+    std::uint32_t unacked_before = 0;    // SND.NXT - SND.UNA
+    std::uint32_t counted_before = 0;    // known to have left the network by duplicates (without SACK)
+    Duration rtt{};                      // measured; zero: none
+    bool advanced = false;               // SND.UNA moved
+    bool duplicate = false;              // RFC 5681 §2, of a peer without SACK
+    bool echoes_mark = false;            // ECN
+    bool duplicate_reported = false;     // by a block of RFC 2883
+    Seq duplicate_end;
+  };
 
   // open.cpp
   void begin(const FourTuple& tuple, const Path& path, Seq iss, std::uint32_t ts_offset);
@@ -217,15 +235,44 @@ class Connection {
   // acknowledge.cpp
   Verdict check_ack_number(Context& c, const Segment& segment);
   void acknowledged(Context& c, const Segment& segment);
+  void advance(Context& c, const Acknowledgement& ack, bool handshake);
+  [[nodiscard]] Arrivals begin_arrivals(const Context& c, const Segment& segment) const noexcept;
+  void take_sack_blocks(Context& c, const Segment& segment, Acknowledgement& ack);
+  [[nodiscard]] static bool reports_duplicate(const wire::SackBlocks& sack, Seq ack) noexcept;
+  void take_duplicate_report(Context& c, Seq first, Seq end, Seq segment_ack, Acknowledgement& ack);
   void take_rtt(const Context& c, Duration sample);
-  void measure_rtt(Context& c, const Segment& segment, const SendHalf::Acknowledged& acked);
-  void measure_handshake(Context& c, const Segment& segment, SendHalf::Acknowledged acked);
-  void duplicate_ack(Context& c);
-  void congestion_echoed(Context& c, std::uint32_t bytes);
-  void advance_recovery(Context& c, std::uint32_t bytes, std::uint32_t flight_before);
+  Duration measure_rtt(Context& c, const Segment& segment, const Arrivals& arrivals);
+  void measure_handshake(Context& c, const Segment& segment, Arrivals arrivals);
   void acknowledged_fin(Context& c, const Segment& segment);
   void restart_retransmit_timer(Context& c);
-  [[nodiscard]] bool is_duplicate_ack(const Segment& segment, bool window_changed) const noexcept;
+
+  // recovery.cpp
+  void recover(Context& c, const Acknowledgement& ack);
+  void steer_window(const Context& c, const Acknowledgement& ack, bool round_began, std::uint32_t newly_lost);
+  void alert(Context& c, const Acknowledgement& ack);
+  bool leave_state(Context& c, const Acknowledgement& ack);
+  void count_duplicate() noexcept;
+  void find_losses(Context& c, const Acknowledgement& ack);
+  [[nodiscard]] Duration reordering_patience(const Context& c) const noexcept;
+  void detect_losses(Context& c);
+  void see_reordering(Context& c, Counter counter);
+  void stay_open(Context& c, const Acknowledgement& ack);
+  void set_recovery_state(CaState state) noexcept;
+  void begin_reduction(const Context& c, std::uint32_t flight);
+  void end_reduction() noexcept;
+  void enter_recovery(Context& c, bool echoes_mark, std::uint32_t flight);
+  void congestion_echoed(Context& c, std::uint32_t flight);
+  void enter_loss(Context& c);
+  void repeat_without_congestion(std::uint32_t length);
+  void after_timeout(Context& c, const Acknowledgement& ack);
+  [[nodiscard]] bool may_undo(const Acknowledgement& ack) const noexcept;
+  void undo(Context& c, Counter counter);
+  void undo_partly(Context& c, const Acknowledgement& ack);
+  void undo_timeout(Context& c, bool by_frto);
+  void schedule_probe(Context& c);
+  void probe_timeout(Context& c);
+  void judge_probe(Context& c, const Acknowledgement& ack);
+  void reorder_timeout(Context& c);
 
   // deadlines.cpp
   void retransmission_timeout(Context& c);
@@ -243,6 +290,10 @@ class Connection {
   bool transmit_lost(Context& c, TxPacket& packet);
   bool transmit_new(Context& c, TxPacket& packet);
   bool transmit_probe(Context& c, TxPacket& packet);
+  bool transmit_tail_probe(Context& c, TxPacket& packet);
+  void restart_after_idle(const Context& c);
+  void record_sent(const Context& c, std::uint32_t length, SendHalf::WorkCache& cache);
+  void record_resent(Context& c, const SendHalf::Stretch& stretch, std::uint32_t payload);
   bool transmit_ack(Context& c, TxPacket& packet);
   void emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket& packet, wire::Ecn ecn = wire::Ecn::NotEct) {
     emit_segment(c, seq, flags, packet, ecn, send_mss());
@@ -304,8 +355,7 @@ class Connection {
     return !rtt_.measured() && syn_retransmitted_ && synchronized() ? kRtoAfterSynLoss : rtt_.rto();
   }
   [[nodiscard]] Duration rto() const noexcept { return backed_off(base_rto(), backoff_); }
-  [[nodiscard]] std::uint32_t pipe() const noexcept;
-  [[nodiscard]] CaState ca_state() const noexcept;
+  [[nodiscard]] std::uint32_t in_flight() const noexcept;
   // While it lives, whoever listens is told what changes.
   [[nodiscard]] Observation observe(const Context& c, Cause cause = Cause::Other) const noexcept {
     return {c.env.trace, c.now, *this, cause};
@@ -316,6 +366,10 @@ class Connection {
            state_ == TcpState::Closing || state_ == TcpState::LastAck || half_open_fast_open();
   }
   void set_path_mtu(std::uint16_t mtu);
+  void segment_size_changed() noexcept {
+    window_.mss = send_mss();
+    window_.cwnd = std::max(window_.cwnd, window_.mss);
+  }
 
   FourTuple tuple_;
   Path path_;
@@ -333,7 +387,11 @@ class Connection {
   Timers timers_;
   DelayedAck delayed_ack_;
   EcnState ecn_;
-  Reno cc_;
+  CongestionWindow window_;
+  std::unique_ptr<CongestionControl> cc_;  // null before the handshake is over
+  Recovery recovery_;
+  Rack rack_;
+  DeliveryRate rate_;
 
   // Timestamps (RFC 7323)
   std::uint32_t ts_offset_ = 0;
@@ -347,7 +405,7 @@ class Connection {
   bool probe_due_ : 1 = false;
   bool urgent_probe_due_ : 1 = false;
   bool keepalive_due_ : 1 = false;
-  bool retransmit_at_once_ : 1 = false;  // a segment just found lost: whatever the congestion window says
+  bool tail_probe_due_ : 1 = false;
   // What the two sides agreed on
   bool timestamps_ : 1 = false;
   bool sack_ : 1 = false;
@@ -375,7 +433,6 @@ class Connection {
   bool syn_retransmitted_ : 1 = false;
   bool small_in_flight_ : 1 = false;  // Minshall: a segment under the MSS is not acknowledged: small_end_ says which
 
-  Phase phase_ = Phase::Open;
   std::uint8_t dup_acks_ = 0;
   std::uint8_t backoff_ = 0;        // doublings of the RTO since the last round-trip time was measured
   std::uint8_t retransmits_ = 0;    // consecutive time-outs
@@ -387,9 +444,7 @@ class Connection {
   std::uint16_t peer_mss_ = kDefaultMss;
   std::uint16_t rcv_mss_ = kDefaultMss;  // the size of segments that come, as far as seen
   std::uint32_t dup_bytes_ = 0;          // bytes that duplicate ACKs say have left the network (RFC 5681 §3.2)
-  Seq high_;                             // recovery ends when this is acknowledged (RFC 6582 "recover")
   Seq small_end_;
-  Seq cwr_end_;               // until this is acknowledged, the window is not reduced for a mark again
   Instant timeouts_began_{};  // when the first of the consecutive time-outs was
   Instant probes_began_{};    // when the first window probe since the window closed went out
   Instant last_sent_{};

@@ -34,6 +34,8 @@ void Connection::deadline(Context& c) {
   }
   if (timers_.take(TimerKind::Persist, c.now)) persist_timeout(c);
   if (state_ != TcpState::Closed && timers_.take(TimerKind::Keepalive, c.now)) keepalive_timeout(c);
+  if (state_ != TcpState::Closed && timers_.take(TimerKind::Reorder, c.now)) reorder_timeout(c);
+  if (state_ != TcpState::Closed && timers_.take(TimerKind::LossProbe, c.now)) probe_timeout(c);
   if (state_ == TcpState::Closed || !timers_.take(TimerKind::Retransmit, c.now)) return;
   switch (state_) {
     case TcpState::SynSent:
@@ -93,14 +95,7 @@ void Connection::retransmission_timeout(Context& c) {
   if (mtu_probing_ != nullptr) mtu_probing_->inconclusive();
   totals_.timed_out(retransmits_ == 0);
   turn_send_clock(c);
-  const bool first = phase_ != Phase::Loss || !before(snd_.una(), high_);
-  cc_.timed_out(snd_.outstanding(), send_mss(), first && retransmits_ == 0);
-  ecn_.window_reduced();
-  phase_ = Phase::Loss;
-  high_ = snd_.nxt();
-  dup_acks_ = 0;
-  dup_bytes_ = 0;
-  snd_.mark_all_lost();
+  enter_loss(c);
   if (retransmits_ < UINT8_MAX) ++retransmits_;
   if (backoff_ < UINT8_MAX) ++backoff_;
   Duration next = rto();

@@ -64,10 +64,8 @@ void Connection::set_path_mtu(std::uint16_t mtu) {
     if (syn_data_ > 0 && !syn_waits_for_write_) syn_due_ = true;
     return;
   }
-  cc_.mss_changed(send_mss());
-  dup_bytes_ = 0;
-  // Not congestion: what was too big goes again in smaller pieces, the window unchanged.
-  if (snd_.outstanding() > 0 && state_ != TcpState::SynReceived) snd_.mark_all_lost();
+  segment_size_changed();
+  if (snd_.outstanding() > 0 && state_ != TcpState::SynReceived) repeat_without_congestion(snd_.outstanding());
 }
 
 }  // namespace ff::tcp

@@ -47,7 +47,7 @@ void Connection::suspect_black_hole(Context& c) {
         std::max({std::min(settings.tcp_base_mss, half), settings.tcp_mtu_probe_floor, settings.tcp_min_snd_mss});
     mtu_probing_->lower_low(static_cast<std::uint16_t>(std::min<std::uint32_t>(mss + overhead, mtu_probing_->high())));
   }
-  cc_.mss_changed(send_mss());
+  segment_size_changed();
 }
 
 // The payload of the next probe; nothing when the search has come to its end. After tcp_probe_interval it begins anew.
@@ -67,21 +67,21 @@ std::optional<std::uint32_t> Connection::next_mtu_probe(const Context& c) noexce
 // Where the path may be probed now: Wait, when it is worth letting the window open for it (as Linux).
 Connection::MtuProbe Connection::transmit_mtu_probe(Context& c, TxPacket& packet) {
   const std::uint32_t mss = send_mss();
-  const bool calm = phase_ == Phase::Open && dup_acks_ == 0 && !rcv_.sack_pending() && !sends_urgent();
-  if (mtu_probing_->under_way() || !calm || cc_.cwnd() < kSmallestWindow * mss) return MtuProbe::None;
+  const bool calm = recovery_.state == CaState::Open && !rcv_.sack_pending() && !sends_urgent();
+  if (mtu_probing_->under_way() || !calm || window_.cwnd < kSmallestWindow * mss) return MtuProbe::None;
   const auto payload = next_mtu_probe(c);
   if (!payload) return MtuProbe::None;
   const std::uint32_t needed = *payload + kFollowers * mss;
   if (snd_.unsent() < needed || snd_.window() < needed) return MtuProbe::None;
   if (snd_.usable_window() < needed) return MtuProbe::Wait;
-  if (pipe() + *payload > cc_.cwnd()) return pipe() > 0 ? MtuProbe::Wait : MtuProbe::None;
+  if (in_flight() + *payload > window_.cwnd) return in_flight() > 0 ? MtuProbe::Wait : MtuProbe::None;
 
   const Seq seq = snd_.nxt();
   if (snd_.gather(seq, *payload, packet) < *payload) {  // it lies in more pieces than a packet holds
     packet.clear();
     return MtuProbe::None;
   }
-  snd_.sent(*payload, c.now, c.send_cache);
+  record_sent(c, *payload, c.send_cache);
   mtu_probing_->sent(seq, snd_.nxt(), static_cast<std::uint16_t>(*payload + packet_overhead()));
   bytes_sent_ += *payload;
   c.env.counters.add(Counter::TcpExt_TCPOrigDataSent);
@@ -102,12 +102,10 @@ void Connection::check_mtu_probe_passed(Context& c) {
 // the size that passes.
 bool Connection::mtu_probe_was_lost(Context& c) {
   if (mtu_probing_ == nullptr || !mtu_probing_->begins_at(snd_.una())) return false;
+  const std::uint32_t length = mtu_probing_->length();
   mtu_probing_->lost();
   c.env.counters.add(Counter::TcpExt_TCPMTUPFail);
-  snd_.mark_first_lost(UINT32_MAX);
-  phase_ = Phase::Loss;
-  high_ = snd_.nxt();
-  retransmit_at_once_ = true;
+  repeat_without_congestion(length);
   return true;
 }
 

@@ -44,6 +44,7 @@ class MtuProbing {
   [[nodiscard]] bool under_way() const noexcept { return size_ != 0; }
   [[nodiscard]] bool begins_at(Seq seq) const noexcept { return under_way() && first_ == seq; }
   [[nodiscard]] bool acknowledged_by(Seq una) const noexcept { return under_way() && at_or_before(end_, una); }
+  [[nodiscard]] std::uint32_t length() const noexcept { return static_cast<std::uint32_t>(end_ - first_); }
   void passed() noexcept {
     low_ = size_;
     size_ = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "tcp/cc/reno.hpp"
 #include "tcp/connection.hpp"
 
 namespace ff::tcp {
@@ -16,7 +17,7 @@ void Connection::begin(const FourTuple& tuple, const Path& path, Seq iss, std::u
   path_ = path;
   ts_offset_ = ts_offset;
   snd_.start(iss);
-  high_ = small_end_ = iss;
+  recovery_.high = small_end_ = iss;
 }
 
 void Connection::open(Context& c, const ActiveOpen& how, Slice data) {
@@ -78,11 +79,9 @@ void Connection::agree(Context& c, const Agreed& agreed) {
   rcv_mss_ = static_cast<std::uint16_t>(std::min<std::uint32_t>(send_mss(), kDefaultMss));
   // RFC 5681 §3.1 wants one segment after any loss of a SYN. As Linux: not after the first, for a first timeout of one
   // second may be too early on a slow path.
-  if (retransmits_ > 1) {
-    cc_.start_after_syn_loss(send_mss());
-  } else {
-    cc_.start(send_mss());
-  }
+  window_.mss = send_mss();
+  window_.cwnd = (retransmits_ > 1 ? 1 : CongestionWindow::kInitialSegments) * window_.mss;
+  cc_ = std::make_unique<Reno>();
 }
 
 void Connection::begin_passive(Context& c, const PassiveOpen& how) {
@@ -102,9 +101,10 @@ void Connection::begin_passive(Context& c, const PassiveOpen& how) {
 void Connection::establish(Context& c, const PassiveOpen& how, Segment& segment) {
   const Observation observation = observe(c);
   begin_passive(c, how);
-  snd_.sent(1, how.syn_ack_sent_at, c.send_cache);
-  const SendHalf::Acknowledged acked = snd_.acknowledge(how.iss + 1, c.send_cache);
-  measure_handshake(c, segment, acked);
+  snd_.sent(1, {.sent_at = how.syn_ack_sent_at}, c.send_cache);
+  Arrivals arrivals = begin_arrivals(c, segment);
+  snd_.acknowledge(how.iss + 1, arrivals, c.send_cache);
+  measure_handshake(c, segment, arrivals);
   snd_.update_window(segment.seq, segment.ack, segment.window.bytes(snd_.scale()));
   become_established(c);
   process_text(c, segment);
@@ -202,9 +202,10 @@ Connection::Verdict Connection::check_ack_in_syn_sent(Context& c, const Segment&
 
 void Connection::connected_by_syn_ack(Context& c, Segment& segment) {
   fast_open_answered(c, segment);
-  const SendHalf::Acknowledged acked = snd_.acknowledge(segment.ack, c.send_cache);
-  measure_handshake(c, segment, acked);
-  bytes_acked_ += acked.length - 1;
+  Arrivals arrivals = begin_arrivals(c, segment);
+  snd_.acknowledge(segment.ack, arrivals, c.send_cache);
+  measure_handshake(c, segment, arrivals);
+  bytes_acked_ += arrivals.acked - 1;
   // Data in the SYN that is not acknowledged goes out again right away, as if for the first time (RFC 7413 §4.2.1).
   snd_.forget_unacknowledged();
   snd_.update_window(segment.seq, segment.ack, segment.window.bytes(WindowScale{}));

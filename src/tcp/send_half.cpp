@@ -5,6 +5,11 @@
 
 namespace ff::tcp {
 
+namespace {
+constexpr std::uint32_t kFewStretches = 64;
+constexpr std::uint32_t kBytesPerStretch = 512;
+}  // namespace
+
 void SendHalf::start(Seq iss) noexcept {
   iss_ = una_ = nxt_ = max_sent_ = iss;
   data_una_ = iss + 1;
@@ -43,49 +48,15 @@ std::uint32_t SendHalf::usable_window() const noexcept {
   return room > 0 ? static_cast<std::uint32_t>(room) : 0;
 }
 
-void SendHalf::sent(std::uint32_t length, Instant now, WorkCache& cache) {
+void SendHalf::sent(std::uint32_t length, const Transmission& how, WorkCache& cache) {
   assert(length > 0);
   need_work(cache);
   const Seq end = nxt_ + length;
+  work_->board.sent(nxt_, end, how);
   // Bytes below max_sent went out before forget_unacknowledged(): which copy an acknowledgement is for cannot be known.
-  work_->ranges.push_back({nxt_, end, now, before(nxt_, max_sent_), false});
+  if (before(nxt_, max_sent_)) work_->board.resent(nxt_, before(max_sent_, end) ? max_sent_ : end, how);
   nxt_ = end;
   max_sent_ = later_of(max_sent_, end);
-}
-
-std::optional<SendHalf::Stretch> SendHalf::first_lost(std::uint32_t limit) const noexcept {
-  if (lost_ == 0) return std::nullopt;
-  for (std::size_t i = 0; i < work_->ranges.size(); ++i) {
-    const SentRange& range = work_->ranges[i];
-    if (range.lost) return Stretch{range.first, std::min(limit, static_cast<std::uint32_t>(range.end - range.first))};
-  }
-  assert(false);
-  return std::nullopt;
-}
-
-void SendHalf::split(std::size_t index, Seq at) {
-  SentRange& range = work_->ranges[index];
-  assert(before(range.first, at) && before(at, range.end));
-  SentRange front = range;
-  front.end = at;
-  range.first = at;
-  work_->ranges.insert(index, front);
-}
-
-void SendHalf::resent(const Stretch& stretch, Instant now) {
-  for (std::size_t i = 0; i < work_->ranges.size(); ++i) {
-    if (work_->ranges[i].first != stretch.first) continue;
-    const Seq end = stretch.first + stretch.length;
-    if (before(end, work_->ranges[i].end)) split(i, end);
-    SentRange& range = work_->ranges[i];
-    assert(range.lost && range.end == end);
-    lost_ -= stretch.length;
-    range.lost = false;
-    range.retransmitted = true;
-    range.sent_at = now;
-    return;
-  }
-  assert(false);
 }
 
 std::uint32_t SendHalf::gather(Seq first, std::uint32_t length, TxPacket& packet) const {
@@ -101,24 +72,12 @@ std::uint32_t SendHalf::gather(Seq first, std::uint32_t length, TxPacket& packet
   return packet.payload_size;
 }
 
-SendHalf::Acknowledged SendHalf::acknowledge(Seq ack, WorkCache& cache) {
+void SendHalf::acknowledge(Seq ack, Arrivals& arrivals, WorkCache& cache) {
   assert(after(ack, una_) && at_or_before(ack, max_sent_));
-  Acknowledged result;
-  result.length = static_cast<std::uint32_t>(ack - una_);
+  arrivals.acked = static_cast<std::uint32_t>(ack - una_);
   // Behind nxt only after forget_unacknowledged(): the peer had it after all.
   if (after(ack, nxt_)) nxt_ = ack;
-  while (work_ && !work_->ranges.empty() && before(work_->ranges.front().first, ack)) {
-    SentRange& range = work_->ranges.front();
-    result.retransmitted |= range.retransmitted;
-    result.first_sent_at = std::min(result.first_sent_at, range.sent_at);
-    const Seq end = before(ack, range.end) ? ack : range.end;
-    if (range.lost) lost_ -= static_cast<std::uint32_t>(end - range.first);
-    if (end == range.end) {
-      work_->ranges.pop_front();
-    } else {
-      range.first = end;
-    }
-  }
+  if (work_) work_->board.acknowledge(ack, arrivals);
   const Seq data_end = data_una_ + queued();
   const Seq acked_data = before(ack, data_end) ? ack : data_end;
   if (after(acked_data, data_una_)) {
@@ -127,39 +86,25 @@ SendHalf::Acknowledged SendHalf::acknowledge(Seq ack, WorkCache& cache) {
   }
   una_ = ack;
   release_if_idle(cache);
-  return result;
 }
 
-void SendHalf::mark_first_lost(std::uint32_t mss) {
-  if (!work_ || work_->ranges.empty()) return;
-  SentRange* range = &work_->ranges.front();
-  if (range->lost) return;
-  if (static_cast<std::uint32_t>(range->end - range->first) > mss) {
-    split(0, range->first + mss);
-    range = &work_->ranges.front();
-  }
-  range->lost = true;
-  lost_ += static_cast<std::uint32_t>(range->end - range->first);
+bool SendHalf::sack(Seq first, Seq end, Arrivals& arrivals) {
+  if (before(first, una_)) first = una_;
+  if (!work_ || !before(first, end) || after(end, nxt_)) return false;
+  // A hostile peer could make every second byte a stretch; an honest one SACKs segments.
+  const IntervalSet& known = work_->board.sacked_stretches();
+  if (known.size() >= kFewStretches + outstanding() / kBytesPerStretch && !known.touches(first, end)) return false;
+  work_->board.sack(first, end, arrivals);
+  return true;
 }
 
-void SendHalf::mark_all_lost() {
-  if (!work_ || work_->ranges.empty()) return;
-  // One range will do: what goes out again is cut anew, and no part of it may give a round-trip time.
-  const SentRange all{work_->ranges.front().first, work_->ranges.back().end, work_->ranges.front().sent_at, true, true};
-  work_->ranges.clear();
-  work_->ranges.push_back(all);
-  lost_ = static_cast<std::uint32_t>(all.end - all.first);
+void SendHalf::mark_first_lost(std::uint32_t length) {
+  if (outstanding() > 0) work_->board.mark_lost(una_, una_ + std::min(length, outstanding()));
 }
 
 void SendHalf::forget_unacknowledged() {
-  if (work_) work_->ranges.clear();
-  lost_ = 0;
+  if (work_) work_->board.clear();
   nxt_ = una_;
-}
-
-std::optional<Instant> SendHalf::first_sent_at() const noexcept {
-  if (!work_ || work_->ranges.empty()) return std::nullopt;
-  return work_->ranges.front().sent_at;
 }
 
 void SendHalf::discard(WorkCache& cache) {
@@ -171,23 +116,14 @@ void SendHalf::discard(WorkCache& cache) {
 }
 
 void SendHalf::release_if_idle(WorkCache& cache) {
-  if (work_ && work_->queue.empty() && work_->ranges.empty()) cache.give_back(std::move(work_));
+  if (work_ && work_->queue.empty() && work_->board.empty()) cache.give_back(std::move(work_));
 }
 
 std::string SendHalf::check() const {
   if (after(una_, nxt_)) return "snd.una is behind snd.nxt";
   if (after(nxt_, max_sent_)) return "snd.nxt lies ahead of what was ever sent";
-  if (!work_) return outstanding() == 0 && lost_ == 0 ? "" : "bytes are in flight but no record of them exists";
-  Seq at = una_;
-  std::uint32_t lost = 0;
-  for (std::size_t i = 0; i < work_->ranges.size(); ++i) {
-    const SentRange& range = work_->ranges[i];
-    if (range.first != at || !after(range.end, range.first)) return "sent ranges have a gap or are empty";
-    if (range.lost) lost += static_cast<std::uint32_t>(range.end - range.first);
-    at = range.end;
-  }
-  if (at != nxt_) return "sent ranges do not end at snd.nxt";
-  if (lost != lost_) return "count of lost bytes is wrong";
+  if (!work_) return outstanding() == 0 ? "" : "bytes are in flight but no record of them exists";
+  if (std::string wrong = work_->board.check(una_, nxt_); !wrong.empty()) return wrong;
   if (data_una_ != una_ && una_ != iss_ && !fin_acknowledged()) return "the queue does not begin at snd.una";
   return "";
 }

@@ -9,31 +9,23 @@
 #include <string>
 
 #include "base/object_cache.hpp"
-#include "base/ring.hpp"
 #include "base/seq.hpp"
 #include "base/slice_queue.hpp"
 #include "base/units.hpp"
 #include "firstflight/packet.hpp"
 #include "firstflight/time.hpp"
+#include "tcp/arrivals.hpp"
 #include "tcp/memory.hpp"
+#include "tcp/scoreboard.hpp"
 
 namespace ff::tcp {
-
-// A stretch of sequence space that went out in one (super-)segment and is not acknowledged.
-struct SentRange {
-  Seq first;
-  Seq end;
-  Instant sent_at{};
-  bool retransmitted = false;  // sent more than once: says nothing about the round-trip time (Karn)
-  bool lost = false;           // believed lost and not sent again yet
-};
 
 class SendHalf {
  public:
   // Exists only while something is queued or in flight.
   struct Work {
-    SliceQueue queue;        // from the first byte that is not acknowledged
-    Ring<SentRange> ranges;  // in order, without gaps, from una to nxt
+    SliceQueue queue;  // from the first byte that is not acknowledged
+    Scoreboard board;  // of what lies between una and nxt
   };
   using WorkCache = ObjectCache<Work>;
 
@@ -63,7 +55,15 @@ class SendHalf {
   // Behind everything that was ever sent; ahead of nxt after forget_unacknowledged().
   [[nodiscard]] Seq max_sent() const noexcept { return max_sent_; }
   [[nodiscard]] std::uint32_t outstanding() const noexcept { return static_cast<std::uint32_t>(nxt_ - una_); }
-  [[nodiscard]] std::uint32_t lost() const noexcept { return lost_; }
+  [[nodiscard]] std::uint32_t lost() const noexcept { return work_ ? work_->board.lost() : 0; }
+  [[nodiscard]] std::uint32_t sacked() const noexcept { return work_ ? work_->board.sacked() : 0; }
+  // Behind the last byte known to have arrived.
+  [[nodiscard]] Seq highest_arrived() const noexcept { return sacked() > 0 ? work_->board.highest_sacked() : una_; }
+  // SND.UNA was SACKed before, so that it should have been acknowledged: the receiver has thrown it away.
+  [[nodiscard]] bool reneged() const noexcept { return sacked() > 0 && work_->board.is_sacked(una_); }
+  [[nodiscard]] bool has_sacked_segments(std::uint32_t count, std::uint32_t mss) const noexcept {
+    return sacked() > 0 && work_->board.has_sacked_segments(count, mss);
+  }
 
   // ---- the peer's window ----
   [[nodiscard]] std::uint32_t window() const noexcept { return wnd_; }
@@ -77,35 +77,47 @@ class SendHalf {
 
   // ---- sending ----
   // [nxt, nxt + length) went out for the first time.
-  void sent(std::uint32_t length, Instant now, WorkCache& cache);
+  void sent(std::uint32_t length, const Transmission& how, WorkCache& cache);
   // The first stretch that is believed lost: at most `limit` long.
-  struct Stretch {
-    Seq first;
-    std::uint32_t length;
-  };
-  [[nodiscard]] std::optional<Stretch> first_lost(std::uint32_t limit) const noexcept;
-  // That stretch went out again.
-  void resent(const Stretch& stretch, Instant now);
+  using Stretch = Scoreboard::Stretch;
+  [[nodiscard]] std::optional<Stretch> first_lost(std::uint32_t limit) const noexcept {
+    return lost() > 0 ? work_->board.first_lost(limit) : std::nullopt;
+  }
+  // The last segment of what was sent; only while something is in flight.
+  [[nodiscard]] Stretch last_segment(std::uint32_t mss) const noexcept { return work_->board.last_segment(mss); }
+  // A stretch went out again.
+  void resent(const Stretch& stretch, const Transmission& how) {
+    work_->board.resent(stretch.first, stretch.first + stretch.length, how);
+  }
   // Puts the payload of [first, first + length) into `packet`, as far as the pieces reach; says how many bytes that is.
   // SYN and FIN in the range count for nothing here.
   std::uint32_t gather(Seq first, std::uint32_t length, TxPacket& packet) const;
 
   // ---- acknowledgement and loss ----
-  struct Acknowledged {
-    std::uint32_t length = 0;        // of sequence space, newly acknowledged
-    bool retransmitted = false;      // some of it had been sent more than once
-    Instant first_sent_at = kNever;  // when the oldest of it went out
-  };
   // una < ack <= max_sent
-  Acknowledged acknowledge(Seq ack, WorkCache& cache);
-  // Marks the first unacknowledged segment lost.
-  void mark_first_lost(std::uint32_t mss);
+  void acknowledge(Seq ack, Arrivals& arrivals, WorkCache& cache);
+  // A SACK block, as far as it says something of what is in flight; false when it does not.
+  bool sack(Seq first, Seq end, Arrivals& arrivals);
+  // See Scoreboard.
+  Scoreboard::Detected detect_losses(Instant newest, Seq newest_end, Instant horizon) {
+    return work_ ? work_->board.detect_losses(newest, newest_end, horizon) : Scoreboard::Detected{};
+  }
+  // Marks the first `length` bytes that are not acknowledged lost, or as many as there are.
+  void mark_first_lost(std::uint32_t length);
+  // Marks what has been in flight since `horizon` or longer.
+  void mark_lost_if_sent_by(Instant horizon) {
+    if (work_) work_->board.mark_lost_if_sent_by(horizon);
+  }
   // Marks everything in flight lost.
-  void mark_all_lost();
+  void mark_all_lost() { mark_first_lost(outstanding()); }
+  void unmark_lost() noexcept {
+    if (work_) work_->board.unmark_lost();
+  }
+  void forget_sacked() noexcept {
+    if (work_) work_->board.forget_sacked();
+  }
   // Acts as if nothing behind una had been sent; what was will be sent anew.
   void forget_unacknowledged();
-  // When the first unacknowledged byte was last sent.
-  [[nodiscard]] std::optional<Instant> first_sent_at() const noexcept;
 
   // The connection is over: what was not acknowledged never will be.
   void discard(WorkCache& cache);
@@ -116,8 +128,6 @@ class SendHalf {
   void need_work(WorkCache& cache) {
     if (!work_) work_ = cache.take();
   }
-  // Splits a range so that `at` is a boundary.
-  void split(std::size_t index, Seq at);
   // The first data byte that was not sent.
   [[nodiscard]] Seq data_nxt() const noexcept {
     const Seq end = data_una_ + queued();
@@ -135,7 +145,6 @@ class SendHalf {
   Seq wl2_;
   std::uint32_t wnd_ = 0;
   std::uint32_t max_wnd_ = 0;
-  std::uint32_t lost_ = 0;  // bytes in ranges marked lost
   WindowScale scale_;
   bool fin_queued_ = false;
   bool window_known_ = false;

@@ -12,6 +12,8 @@ namespace ff::tcp {
 
 enum class TimerKind : std::uint8_t {
   Retransmit,  // RFC 6298 §5; also of SYN, SYN-ACK and FIN
+  LossProbe,   // RFC 8985 §7
+  Reorder,     // RFC 8985 §6.3
   Persist,     // window probes (RFC 9293 §3.8.6.1)
   DelayedAck,  // RFC 9293 §3.8.6.3
   Close,       // how long close() may wait, and how long an orphan may stay in FIN_WAIT_2
@@ -23,6 +25,10 @@ constexpr std::string_view name_of(TimerKind kind) noexcept {
   switch (kind) {
     case TimerKind::Retransmit:
       return "retransmit";
+    case TimerKind::LossProbe:
+      return "loss-probe";
+    case TimerKind::Reorder:
+      return "reorder";
     case TimerKind::Persist:
       return "persist";
     case TimerKind::DelayedAck:

@@ -40,6 +40,8 @@ struct Totals {
   std::uint32_t data_segs_in = 0, data_segs_out = 0;
   std::uint32_t delivered = 0;     // segments of ours that arrived
   std::uint32_t delivered_ce = 0;  // of them, acknowledged with ECN's echo
+  std::uint32_t dsack_dups = 0;    // reports of data that arrived twice
+  std::uint32_t reord_seen = 0;    // times that data was seen to arrive out of order
   std::uint32_t rcv_ooopack = 0;   // that came ahead of a gap
   std::uint32_t rcv_drops = 0;     // for which there was no room
   // RFC 6298 time-outs: how many, in how many rows, and milliseconds from the first of a row to its end.
@@ -78,6 +80,8 @@ struct Totals {
     info.data_segs_out = data_segs_out;
     info.delivered = delivered;
     info.delivered_ce = delivered_ce;
+    info.dsack_dups = dsack_dups;
+    info.reord_seen = reord_seen;
     info.rcv_ooopack = rcv_ooopack;
     info.rcv_drops = rcv_drops;
     info.total_rto = rto;

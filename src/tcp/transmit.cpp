@@ -15,7 +15,7 @@ constexpr std::uint32_t kSegmentsUnderPressure = 4;
 }  // namespace
 
 bool Connection::may_transmit() const noexcept {
-  return syn_due_ || ack_due_ || probe_due_ || keepalive_due_ || snd_.lost() > 0 ||
+  return syn_due_ || ack_due_ || probe_due_ || keepalive_due_ || tail_probe_due_ || snd_.lost() > 0 ||
          (may_send_data() && (snd_.unsent() > 0 || snd_.fin_unsent()));
 }
 
@@ -30,7 +30,10 @@ bool Connection::transmit(Context& c, TxPacket& packet) {
 bool Connection::transmit_segment(Context& c, TxPacket& packet) {
   if (syn_due_) return transmit_syn(c, packet);
   if (state_ == TcpState::SynSent) return false;
-  if (may_send_data() && (transmit_lost(c, packet) || transmit_new(c, packet))) return true;
+  if (may_send_data()) {
+    if (recovery_.send_new_first && transmit_new(c, packet)) return true;
+    if (transmit_lost(c, packet) || transmit_new(c, packet) || transmit_tail_probe(c, packet)) return true;
+  }
   return transmit_probe(c, packet) || transmit_ack(c, packet);
 }
 
@@ -70,7 +73,7 @@ bool Connection::transmit_syn(Context& c, TxPacket& packet) {
   last_window_ = segment.window;
 
   if (first) {
-    snd_.sent(1 + (syn_ack ? 0 : syn_data_), c.now, c.send_cache);
+    record_sent(c, 1 + (syn_ack ? 0 : syn_data_), c.send_cache);
     syn_sent_at_ = c.now;
   } else {
     syn_retransmitted_ = true;
@@ -112,14 +115,14 @@ std::uint32_t Connection::max_payload() const noexcept {
 }
 
 // What is believed to be in the network (RFC 6675 "pipe").
-std::uint32_t Connection::pipe() const noexcept {
-  const std::uint32_t gone = snd_.lost() + dup_bytes_;
+std::uint32_t Connection::in_flight() const noexcept {
+  const std::uint32_t gone = snd_.lost() + snd_.sacked() + dup_bytes_;
   return snd_.outstanding() > gone ? snd_.outstanding() - gone : 0;
 }
 
 std::uint32_t Connection::congestion_room() const noexcept {
-  const std::uint32_t flight = pipe();
-  return cc_.cwnd() > flight ? cc_.cwnd() - flight : 0;
+  const std::uint32_t flight = in_flight();
+  return window_.cwnd > flight ? window_.cwnd - flight : 0;
 }
 
 // Nagle's algorithm (RFC 9293 §3.7.4) in Minshall's variant, as Linux: only another small segment in flight holds one
@@ -153,7 +156,7 @@ std::uint32_t Connection::sendable_length(std::uint32_t window) noexcept {
   std::uint32_t room = congestion_room();
   // Segments follow the peer's largest window, and may have grown beyond a small congestion window since: with nothing
   // in flight, no acknowledgement would ever open it.
-  if (pipe() == 0) room = std::max(room, mss);
+  if (in_flight() == 0) room = std::max(room, mss);
   if (room < std::min(unsent, mss)) {
     cwnd_limited_ = true;
     return 0;
@@ -174,9 +177,8 @@ bool Connection::transmit_lost(Context& c, TxPacket& packet) {
   if (snd_.lost() == 0) return false;
   const std::uint32_t mss = send_mss();
   const std::uint32_t room = congestion_room();
-  // The first lost segment always goes, or recovery would never begin with a small window.
-  const bool forced = retransmit_at_once_ || pipe() == 0;
-  if (room < mss && !forced) return false;
+  // Segments may have grown beyond a small window since: see sendable_length().
+  if (room < mss && in_flight() > 0) return false;
   std::uint32_t limit = std::min(std::max(room - room % mss, mss), max_payload());
   // What the peer's window took back since must wait (RFC 9293 §3.8.6: a shrunken window), but for one byte's probe.
   const Seq window_end = snd_.una() + std::max(snd_.window(), 1u);
@@ -193,18 +195,18 @@ bool Connection::transmit_lost(Context& c, TxPacket& packet) {
   const std::uint32_t data = stretch.length - static_cast<std::uint32_t>(fin);
   if (gathered < data) stretch.length = gathered;
   if (stretch.length == 0) return false;
-  snd_.resent(stretch, c.now);
-  retransmit_at_once_ = false;
+  record_resent(c, stretch, gathered);
 
   std::uint8_t flags = TcpFlags::kAck;
   const bool all = stretch.first + stretch.length == end;
   if (fin && all) flags |= TcpFlags::kFin;
   if (gathered > 0 && end == snd_.max_sent() && all) flags |= TcpFlags::kPsh;
   const std::uint32_t segments = std::max(1u, (gathered + mss - 1) / mss);
-  total_retrans_ += segments;
-  bytes_retrans_ += gathered;
-  c.env.counters.add(Counter::Tcp_RetransSegs, segments);
-  if (phase_ == Phase::Loss) c.env.counters.add(Counter::TcpExt_TCPSlowStartRetrans, segments);
+  if (recovery_.state == CaState::Loss) {
+    c.env.counters.add(Counter::TcpExt_TCPSlowStartRetrans, segments);
+  } else {
+    c.env.counters.add(Counter::TcpExt_TCPFastRetrans, segments);
+  }
   if (!timers_.armed(TimerKind::Retransmit)) timers_.arm(TimerKind::Retransmit, c.now + rto());
   emit_segment(c, stretch.first, flags, packet);
   return true;
@@ -213,11 +215,11 @@ bool Connection::transmit_lost(Context& c, TxPacket& packet) {
 bool Connection::transmit_new(Context& c, TxPacket& packet) {
   const std::uint32_t unsent = snd_.unsent();
   const bool fin_unsent = snd_.fin_unsent();
-  if ((unsent == 0 && !fin_unsent) || snd_.lost() > 0) return false;
+  if ((unsent == 0 && !fin_unsent) || (snd_.lost() > 0 && !recovery_.send_new_first)) return false;
   // RFC 9293 §3.8.6: before the handshake is over a Fast Open server is bound by the window of the SYN.
   const std::uint32_t window = snd_.usable_window();
   // RFC 5681 §4.1
-  if (snd_.outstanding() == 0 && last_sent_ != Instant{} && c.now - last_sent_ > rto()) cc_.idle(send_mss());
+  if (snd_.outstanding() == 0 && last_sent_ != Instant{} && c.now - last_sent_ > rto()) restart_after_idle(c);
 
   if (mtu_probing_ != nullptr) [[unlikely]] {
     const MtuProbe probe = transmit_mtu_probe(c, packet);
@@ -251,7 +253,7 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
   const bool may_be_marked = ecn_.agreed() && length > 0;
   if (may_be_marked) flags |= ecn_.flags_for_new_data();
   const std::uint32_t mss = send_mss();
-  snd_.sent(length + static_cast<std::uint32_t>(fin), c.now, c.send_cache);
+  record_sent(c, length + static_cast<std::uint32_t>(fin), c.send_cache);
   if (length % mss != 0) {
     small_in_flight_ = true;
     small_end_ = snd_.nxt();
@@ -265,7 +267,73 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
   last_sent_ = c.now;
   timers_.cancel(TimerKind::Persist);
   if (!timers_.armed(TimerKind::Retransmit)) timers_.arm(TimerKind::Retransmit, c.now + rto());
+  if (snd_.outstanding() > 0) schedule_probe(c);
   emit_segment(c, seq, flags, packet, may_be_marked ? wire::Ecn::Ect0 : wire::Ecn::NotEct);
+  return true;
+}
+
+// Something goes out for the first time.
+void Connection::record_sent(const Context& c, std::uint32_t length, SendHalf::WorkCache& cache) {
+  snd_.sent(length, rate_.transmission(c.now, in_flight() + length, length), cache);
+  if (recovery_.reduces_window()) recovery_.prr.sent(length);
+}
+
+// And this not.
+void Connection::record_resent(Context& c, const SendHalf::Stretch& stretch, std::uint32_t payload) {
+  snd_.resent(stretch, rate_.transmission(c.now, in_flight() + stretch.length, stretch.length));
+  if (recovery_.reduces_window()) recovery_.prr.sent(stretch.length);
+  if (recovery_.undo.armed()) recovery_.undo.resent(stretch.length, c.now);
+  const std::uint32_t mss = send_mss();
+  const std::uint32_t segments = std::max(1u, (payload + mss - 1) / mss);
+  total_retrans_ += segments;
+  bytes_retrans_ += payload;
+  c.env.counters.add(Counter::Tcp_RetransSegs, segments);
+}
+
+// RFC 5681 §4.1, as Linux (RFC 2861): half of the window for each time-out that passed without sending.
+void Connection::restart_after_idle(const Context& c) {
+  const Duration idle = c.now - last_sent_;
+  cc_->restarted(idle);
+  if (!c.env.settings.tcp_slow_start_after_idle) return;
+  const std::uint32_t least = std::min(window_.cwnd, CongestionWindow::kInitialSegments * send_mss());
+  window_.ssthresh = std::max(window_.ssthresh, window_.cwnd / 4 * 3);
+  for (Duration passed = rto(); passed < idle && window_.cwnd > least; passed += rto()) window_.cwnd /= 2;
+  window_.cwnd = std::max(window_.cwnd, least);
+  window_.counted = 0;
+}
+
+// RFC 8985 §7.3: new data if the peer's window has room, whatever the congestion window says; else the last segment
+// again.
+bool Connection::transmit_tail_probe(Context& c, TxPacket& packet) {
+  if (!tail_probe_due_) return false;
+  tail_probe_due_ = false;
+  if (snd_.outstanding() == 0) return false;
+  const std::uint32_t mss = send_mss();
+  const std::uint32_t fresh = std::min(snd_.unsent(), mss);
+  recovery_.probe_repeated = fresh == 0 || fresh > snd_.usable_window();
+  std::uint8_t flags = TcpFlags::kAck;
+  Seq seq = snd_.nxt();
+  if (recovery_.probe_repeated) {
+    const SendHalf::Stretch last = snd_.last_segment(mss);
+    // The window may have shrunk since.
+    if (last.first != snd_.una() && at_or_after(last.first, snd_.una() + snd_.window())) return false;
+    const std::uint32_t payload = snd_.gather(last.first, last.length, packet);
+    if (snd_.fin_queued() && after(last.first + last.length, snd_.fin_seq())) flags |= TcpFlags::kFin;
+    if (payload > 0) flags |= TcpFlags::kPsh;
+    record_resent(c, last, payload);
+    seq = last.first;
+  } else {
+    const std::uint32_t length = snd_.gather(seq, fresh, packet);
+    flags |= TcpFlags::kPsh;
+    record_sent(c, length, c.send_cache);
+    bytes_sent_ += length;
+    c.env.counters.add(Counter::TcpExt_TCPOrigDataSent);
+  }
+  c.env.counters.add(Counter::TcpExt_TCPLossProbes);
+  last_sent_ = c.now;
+  recovery_.probe_end = snd_.nxt();
+  timers_.arm(TimerKind::Retransmit, c.now + rto());
+  emit_segment(c, seq, flags, packet);
   return true;
 }
 
@@ -297,7 +365,7 @@ bool Connection::transmit_probe(Context& c, TxPacket& packet) {
     return true;
   }
   const Seq seq = snd_.nxt();
-  snd_.sent(length, c.now, c.send_cache);
+  record_sent(c, length, c.send_cache);
   bytes_sent_ += length;
   last_sent_ = c.now;
   timers_.cancel(TimerKind::Persist);

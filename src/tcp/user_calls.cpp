@@ -10,7 +10,8 @@ namespace ff::tcp {
 std::uint32_t Connection::send_limit(const Environment& env) const noexcept {
   if (options().sndbuf != 0) return options().sndbuf;
   if (env.memory.under_pressure()) return env.settings.tcp_wmem.initial;
-  const std::uint64_t useful = std::uint64_t{2} * std::max(cc_.cwnd(), Reno::kInitialSegments * send_mss());
+  const std::uint64_t useful =
+      std::uint64_t{2} * std::max(window_.cwnd, CongestionWindow::kInitialSegments * send_mss());
   return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
       useful, env.settings.tcp_wmem.initial, std::max(env.settings.tcp_wmem.max, env.settings.tcp_wmem.initial)));
 }

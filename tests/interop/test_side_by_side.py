@@ -517,6 +517,20 @@ def test_giving_up_retransmission(both):
     both(scenario)
 
 
+def test_loss_probe(both):
+    def scenario(t):
+        t.sysctl("net.ipv4.tcp_early_retrans", 3)
+        peer = t.peer_connected_to("socket", 5001)
+        t.send("socket", "is anybody there?")
+        peer.expect("PA seq 1 ack 1 length 17")
+        peer.expect("PA seq 1 ack 1 length 17")
+        peer.send("A", ack=18)
+        peer.drain(1)
+        t.counted("TcpExtTCPLossProbes", "TcpExtTCPTimeouts")
+
+    both(scenario)
+
+
 def test_giving_up_a_fin(both):
     def scenario(t):
         t.sysctl("net.ipv4.tcp_orphan_retries", 2)

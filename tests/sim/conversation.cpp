@@ -156,12 +156,17 @@ void Talker::end_with(Error error) {
 
 void Talker::complain(const std::string& what) { all_.world.fail(fmt::format("{} {}", describe(), what)); }
 
-std::string Talker::describe() const {
-  return fmt::format("{} of conversation {} (sent {} of {}, received {} of {}{}{}{}{})",
+std::string Talker::describe() {
+  std::string sender;
+  if (const auto info = stack().info(id_); info && !gone_)
+    sender = fmt::format("; {}, {}: unacked {}, sacked {}, lost {}, cwnd {}, snd_wnd {}, retransmits {}, probes {}",
+                         to_string(info->state), to_string(info->ca_state), info->unacked, info->sacked, info->lost,
+                         info->snd_cwnd, info->snd_wnd, info->retransmits, info->probes);
+  return fmt::format("{} of conversation {} (sent {} of {}, received {} of {}{}{}{}{}{})",
                      is_client() ? "client" : "server", plan_ != nullptr ? std::to_string(plan_->number) : "?", sent_,
                      to_send(), received_, plan_ != nullptr ? to_receive() : 0, read_end_ ? ", read FIN" : "",
                      write_ended_ ? ", sent FIN" : "", gone_ ? ", gone" : "",
-                     error_ ? fmt::format(", {}", to_string(*error_)) : "");
+                     error_ ? fmt::format(", {}", to_string(*error_)) : "", sender);
 }
 
 // ---- reading -------------------------------------------------------------------------------------------------------

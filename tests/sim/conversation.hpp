@@ -99,7 +99,7 @@ class Talker {
   [[nodiscard]] bool found_no_room() const noexcept { return found_no_room_; }
   // The data came in a SYN, which a network may repeat after the connection has gone (RFC 7413 §2.1).
   [[nodiscard]] bool by_fast_open() const noexcept { return by_fast_open_; }
-  [[nodiscard]] std::string describe() const;
+  [[nodiscard]] std::string describe();
 
  private:
   [[nodiscard]] std::uint64_t to_send() const noexcept;

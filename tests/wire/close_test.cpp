@@ -83,6 +83,7 @@ WIRE_TEST(Close, BothSidesAtOnce) {
 
 // CLOSING goes on repeating its FIN.
 WIRE_TEST(Close, ClosingRepeatsItsFin) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.establish();
   w.close();
   w.out(fin(1).ack(1));
@@ -180,6 +181,7 @@ WIRE_TEST(Close, AbortResets) {
 
 // E4: the FIN is repeated like data; an orphan's tcp_orphan_retries = 0 stands for 8.
 WIRE_TEST(Close, FinIsRepeatedAndGivenUp) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.establish();
   w.close();
   w.out(fin(1).ack(1));
@@ -195,6 +197,7 @@ WIRE_TEST(Close, FinIsRepeatedAndGivenUp) {
 }
 
 WIRE_TEST(Close, OrphanRetriesAreASetting) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.set("net.ipv4.tcp_orphan_retries", "2");
   w.establish();
   w.in(fin(1).ack(1));

@@ -163,13 +163,13 @@ WIRE_TEST(Ecn, AnEchoHalvesTheWindowOnce) {
   w.write(stream(1, 12000));
   for (std::uint32_t at = 1; at < 10000; at += 1000) w.out(data(at, 1000).ack(1).ect());
   w.in(segment(1).ack(1001).ece());
-  w.require(w.info().snd_cwnd == 5000, "half of what was in flight");
+  w.require(w.info().snd_ssthresh == 5000, "half of what was in flight");
   w.require(w.info().ca_state == CaState::Cwr, "the window is being reduced");
-  w.in(segment(1).ack(5001).ece());
-  w.silent();
-  w.require(w.info().snd_cwnd == 5000, "once in a round trip");
-  w.in(segment(1).ack(6001).ece());
   w.out(data(10001, 1000).ack(1).ect().cwr());
+  w.in(segment(1).ack(2001).ece());
+  w.silent();
+  w.require(w.info().snd_ssthresh == 5000, "once in a round trip");
+  w.in(segment(1).ack(6001).ece());
   // The peer has heard.
   w.in(segment(1).ack(8001));
   w.out(data(11001, 1000).ack(1).psh().ect());
@@ -182,7 +182,7 @@ WIRE_TEST(Ecn, AnEchoHalvesTheWindowOnce) {
   for (std::uint32_t at = 12001; at < 15000; at += 1000) w.out(data(at, 1000).ack(1).ect());
   w.out(data(15001, 1000).ack(1).psh().ect());
   w.in(segment(1).ack(13001).ece());
-  w.require(w.info().snd_cwnd == 2000, "half again");
+  w.require(w.info().snd_ssthresh == 2000, "half again");
 }
 
 // A loss reduces the window, too, and is told likewise; after a mark in the same window it costs nothing more.
@@ -192,13 +192,16 @@ WIRE_TEST(Ecn, ALossAfterAMarkReducesNothingMore) {
   for (std::uint32_t at = 1; at < 9000; at += 1000) w.out(data(at, 1000).ack(1).ect());
   w.out(data(9001, 1000).ack(1).psh().ect());
   w.in(segment(1).ack(1001).ece());
-  w.require(w.info().snd_cwnd == 5000, "half of what was in flight");
-  for (int i = 0; i < 3; ++i) w.in(segment(1).ack(1001));
+  w.require(w.info().snd_ssthresh == 5000, "half of what was in flight");
+  for (std::uint32_t i = 1; i <= 3; ++i) w.in(segment(1).ack(1001).sack({{2001, 2001 + 1000 * i}}));
   w.out(data(1001, 1000).ack(1));
-  w.require(w.info().ca_state == CaState::Recovery && w.info().snd_cwnd == 5000, "repaired in the window there is");
+  w.require(w.info().ca_state == CaState::Recovery && w.info().snd_ssthresh == 5000, "and it stays so");
+  w.in(segment(1).ack(10001));
+  w.require(w.info().ca_state == CaState::Open && w.info().snd_cwnd == 5000, "repaired in the window there is");
 }
 
 WIRE_TEST(Ecn, ALossIsToldWithTheNextNewData) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   establish_with_ecn(w);
   w.write(stream(1, 3000));
   w.out(data(1, 1000).ack(1).ect());

@@ -54,8 +54,8 @@ WIRE_TEST(FastRetransmit, PartialAckRetransmitsTheNext) {
 }
 
 // RFC 3042: each of the first two duplicates lets a new segment out; RFC 5681 §3.2 does not count them for ssthresh.
-// Then each duplicate opens the window by a segment, which shows once half of the flight has left the network.
-WIRE_TEST(FastRetransmit, LimitedTransmitAndInflation) {
+// Then every second duplicate lets another out, so that the window has halved after a round trip (RFC 6937).
+WIRE_TEST(FastRetransmit, LimitedTransmitAndProportionalReduction) {
   w.establish({.sack = false});
   w.write(stream(1, 14'000));
   for (std::uint32_t i = 0; i < 10; ++i) w.out(data(1 + 1000 * i, 1000).ack(1));
@@ -67,10 +67,12 @@ WIRE_TEST(FastRetransmit, LimitedTransmitAndInflation) {
   w.in(segment(1).ack(1));
   w.out(data(1, 1000).ack(1));
   w.require(w.info().snd_ssthresh == 5000, "half of ten segments");
-  for (int duplicates = 4; duplicates < 8; ++duplicates) w.in(segment(1).ack(1));
+  w.in(segment(1).ack(1));
   w.silent();
   w.in(segment(1).ack(1));
   w.out(data(12'001, 1000).ack(1));
+  w.in(segment(1).ack(1));
+  w.silent();
   w.in(segment(1).ack(1));
   w.out(data(13'001, 1000).ack(1).psh());
   w.advance(10ms);

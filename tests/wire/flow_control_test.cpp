@@ -184,6 +184,7 @@ WIRE_TEST(FlowControl, FinBehindAClosedWindowWaitsForTheData) {
 // A shrunken window (RFC 9293 §3.8.6, SHLD-14 says that a peer should not, MUST-34 that we survive it): what is beyond
 // is sent again only when the window returns.
 WIRE_TEST(FlowControl, ShrunkenWindowIsSurvived) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.establish({.window = 3000});
   w.write(stream(1, 3000));
   w.out(data(1, 1000).ack(1));

@@ -37,6 +37,7 @@ WIRE_TEST(Icmp, NumberMustBeInFlight) {
 // RFC 1122 §4.2.3.9 (MUST-54): on an established connection it may be passing, and aborts nothing; it is what a timeout
 // will tell in the end.
 WIRE_TEST(Icmp, UnreachableIsSoftOnceEstablished) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.set("net.ipv4.tcp_retries2", "1");
   w.establish();
   w.write(stream(1, 100));
@@ -55,6 +56,7 @@ WIRE_TEST(Icmp, UnreachableIsSoftOnceEstablished) {
 
 // What the network reports on one day is forgotten once the peer answers.
 WIRE_TEST(Icmp, SoftErrorIsForgottenWithTheNextAck) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.set("net.ipv4.tcp_retries2", "1");
   w.establish();
   w.write(stream(1, 100));

@@ -56,13 +56,11 @@ WIRE_TEST(MtuProbing, OneThatDoesNotIsNoCongestion) {
   send_probe(w);
   const std::uint32_t probe = first_probe(w), start = 10 * kBase + 1, end = 14 * kBase + probe + 1;
   const ConnectionInfo before = w.info();
-  w.in(segment(1).ack(start));
-  w.in(segment(1).ack(start));
-  w.in(segment(1).ack(start));
+  for (std::uint32_t i = 1; i <= 3; ++i) w.in(segment(1).ack(start).sack({{start + probe, start + probe + i * kBase}}));
   w.out(data(start, kBase).ack(1));
   w.out(data(start + kBase, probe - kBase).ack(1));
-  w.require(w.info().snd_cwnd == before.snd_cwnd && w.info().snd_ssthresh == before.snd_ssthresh,
-            "the congestion window is what it was");
+  w.require(w.info().snd_cwnd >= before.snd_cwnd && w.info().snd_ssthresh == before.snd_ssthresh,
+            "the congestion window is not reduced");
   w.counter(Counter::TcpExt_TCPMTUPFail, 1);
   w.counter(Counter::TcpExt_TCPFastRetrans, 0);
   w.in(segment(1).ack(end));
@@ -98,7 +96,7 @@ WIRE_TEST(MtuProbing, BeginsAnewAfterAWhile) {
   w.set("tcp_probe_interval", "60");
   send_probe(w);
   const std::uint32_t probe = first_probe(w), start = 10 * kBase + 1, end = 14 * kBase + probe + 1;
-  for (int i = 0; i < 3; ++i) w.in(segment(1).ack(start));
+  for (std::uint32_t i = 1; i <= 3; ++i) w.in(segment(1).ack(start).sack({{start + probe, start + probe + i * kBase}}));
   w.out(data(start, kBase).ack(1));
   w.out(data(start + kBase, probe - kBase).ack(1));
   w.in(segment(1).ack(end));
@@ -113,6 +111,7 @@ WIRE_TEST(MtuProbing, BeginsAnewAfterAWhile) {
 
 // A black hole: what is large vanishes, and nobody says so. RFC 4821 §7.7, tcp_retries1.
 WIRE_TEST(MtuProbing, TimeoutsInARowRaiseSuspicion) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.set("tcp_mtu_probing", "1");
   w.establish({.mss = 9000});
   const std::uint32_t full = w.mss();
@@ -133,6 +132,7 @@ WIRE_TEST(MtuProbing, TimeoutsInARowRaiseSuspicion) {
 }
 
 WIRE_TEST(MtuProbing, GoesDownToItsFloorOnly) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.set("tcp_mtu_probing", "1");
   w.set("tcp_retries1", "0");
   w.set("tcp_mtu_probe_floor", "600");
@@ -150,6 +150,7 @@ WIRE_TEST(MtuProbing, GoesDownToItsFloorOnly) {
 }
 
 WIRE_TEST(MtuProbing, IsOffByDefault) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.establish({.mss = 9000});
   const std::uint32_t full = w.mss();
   w.write(stream(1, full));

@@ -3,6 +3,7 @@
 
 // RFC 6298 §5.5: doubled each time; the handshake took 10 ms, and 200 ms is the floor under the variance (as Linux).
 WIRE_TEST(Retransmission, TimeoutBacksOff) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.establish();
   w.require(w.info().rto == 210ms, "10 ms and the floor");
   w.write(stream(1, 100));
@@ -23,6 +24,7 @@ WIRE_TEST(Retransmission, TimeoutBacksOff) {
 // F2: tcp_retries2 = 15 stands for 924.6 s: the first timeout that comes so long after the first retransmission ends
 // it. No timeout is longer than 120 s.
 WIRE_TEST(Retransmission, PeerThatVanishedIsGivenUp) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.establish();
   w.write(stream(1, 100));
   w.out(data(1, 100).ack(1).psh());
@@ -39,6 +41,7 @@ WIRE_TEST(Retransmission, PeerThatVanishedIsGivenUp) {
 }
 
 WIRE_TEST(Retransmission, RetriesAreASetting) {
+  w.set("tcp_early_retrans", "0");      // no probe comes first
   w.set("net.ipv4.tcp_retries2", "3");  // 200 ms * (2^4 - 1) = 3 s, from the first retransmission on
   w.establish();
   w.write(stream(1, 100));
@@ -54,6 +57,7 @@ WIRE_TEST(Retransmission, RetriesAreASetting) {
 // RFC 6298 §5.3: an acknowledgement of new data restarts the timer, with the round trip that it measures:
 // SRTT = 7/8 * 10 + 1/8 * 100 = 21.25 ms, RTTVAR = 3/4 * 5 + 1/4 * 90 = 26.25 ms.
 WIRE_TEST(Retransmission, AckRestartsTheTimer) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.establish();
   w.write(stream(1, 2000));
   w.out(data(1, 1000).ack(1));
@@ -68,6 +72,7 @@ WIRE_TEST(Retransmission, AckRestartsTheTimer) {
 
 // RFC 6298 §2.2: the first measurement R gives R + max(200 ms, 4 * R / 2).
 WIRE_TEST(Retransmission, FirstMeasurementSetsTheTimeout) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.establish({.rtt = 300ms});
   w.require(w.info().rto == 900ms, "300 ms + 4 * 150 ms");
   w.write(stream(1, 100));
@@ -79,6 +84,7 @@ WIRE_TEST(Retransmission, FirstMeasurementSetsTheTimeout) {
 // Karn's rule (RFC 6298 §3): what was sent twice measures nothing, and the backed-off timeout stays until something is
 // measured.
 WIRE_TEST(Retransmission, KarnKeepsTheBackOff) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.establish();
   w.write(stream(1, 100));
   w.out(data(1, 100).ack(1).psh());
@@ -118,6 +124,7 @@ WIRE_TEST(Retransmission, TimestampsMeasureRetransmissions) {
 
 // RFC 5681 §3.1: after a timeout one segment, then slow start over what was lost; ssthresh is half of the flight.
 WIRE_TEST(Retransmission, SlowStartAfterATimeout) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.establish();
   w.write(stream(1, 8000));
   for (std::uint32_t i = 0; i < 8; ++i) {
@@ -141,6 +148,7 @@ WIRE_TEST(Retransmission, SlowStartAfterATimeout) {
 
 // Only the first of them was lost: its acknowledgement covers the others, which are not sent again.
 WIRE_TEST(Retransmission, WhatHadArrivedIsNotSentAgain) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.establish();
   w.write(stream(1, 5000));
   for (std::uint32_t i = 0; i < 5; ++i) {
@@ -155,6 +163,7 @@ WIRE_TEST(Retransmission, WhatHadArrivedIsNotSentAgain) {
 
 // RFC 9293 §3.10.8, RFC 1122 §4.2.2.15: small segments are gathered when they go again.
 WIRE_TEST(Retransmission, SmallSegmentsAreGathered) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.establish({.no_delay = true});
   for (std::uint32_t i = 0; i < 5; ++i) {
     w.write(stream(1 + 10 * i, 10));
@@ -168,6 +177,7 @@ WIRE_TEST(Retransmission, SmallSegmentsAreGathered) {
 
 // An acknowledgement in the middle of a segment (RFC 9293 §3.10.7.4: segments partly acknowledged are cut).
 WIRE_TEST(Retransmission, PartlyAcknowledgedSegmentIsCut) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.establish();
   w.write(stream(1, 1000));
   w.out(data(1, 1000).ack(1).psh());
@@ -215,6 +225,7 @@ WIRE_TEST(Retransmission, InitialWindowAfterLostSynAcks) {
 // RFC 793 §3.7, by a setting of our own: twice the smoothed round-trip time. What Jacobson changed is that a path whose
 // times vary gets more patience, and one whose times do not gets less.
 WIRE_TEST(Retransmission, ClassicTimeoutIsTwiceTheRoundTripTime) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.set("tcp_rfc793_rto", "1");
   w.establish({.rtt = 400ms});
   w.require(w.info().rto == 800ms, "and not 400 ms and four times a variance of 200 ms");

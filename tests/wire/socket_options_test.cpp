@@ -80,6 +80,7 @@ WIRE_TEST(Keepalive, UserTimeoutTakesThePlaceOfTheCount) {
 }
 
 WIRE_TEST(UserTimeout, EndsAConnectionWhoseDataIsNotAcknowledged) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   SocketOptions options;
   options.user_timeout = 1000;
   w.listen({.options = options});
@@ -186,6 +187,7 @@ WIRE_TEST(Linger, EndsWhenEverythingIsAcknowledged) {
 }
 
 WIRE_TEST(Linger, EndsWithItsTimeAndTheConnectionGoesOn) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.listen({.options = lingering(1)});
   w.establish();
   w.close();

@@ -68,6 +68,7 @@ WIRE_TEST(Trace, TellsTheStatesOfALife) {
 }
 
 WIRE_TEST(Trace, TellsOfATimeOut) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
   w.establish();
   Listener heard(w);
   w.write("lost");
