@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string_view>
 
 #include "firstflight/time.hpp"
@@ -41,21 +43,35 @@ struct AckSample {
   bool round_began = false;     // what was sent first after the round trip before it began has arrived
 };
 
+// Why the window has to come down.
+enum class Congestion : std::uint8_t {
+  Loss,     // that fast retransmit repairs
+  Mark,     // ECN
+  Timeout,  // nothing came for so long that all may be lost
+};
+
+struct CongestionEvent {
+  Instant now{};
+  Congestion kind = Congestion::Loss;
+  std::uint32_t in_flight = 0;  // bytes sent and not acknowledged
+};
+
 class CongestionControl {
  public:
   virtual ~CongestionControl() = default;
-  // The name by which it is chosen: "cubic".
+  // The name by which it is chosen: "cubic". The same for all of a kind, and at most 15 characters.
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
   // Bytes arrived and no loss is being repaired by fast recovery.
   virtual void acknowledged(CongestionWindow& window, const AckSample& sample) = 0;
-  // A loss, or a mark, once in a round trip, or a time-out: what ssthresh becomes. The connection brings the window
-  // down to it.
-  [[nodiscard]] virtual std::uint32_t ssthresh(const CongestionWindow& window, std::uint32_t in_flight,
-                                               Instant now) = 0;
+  // Once in a round trip: what ssthresh becomes. The connection brings the window down to it.
+  [[nodiscard]] virtual std::uint32_t ssthresh(const CongestionWindow& window, const CongestionEvent& event) = 0;
   // The last such was none: window and ssthresh are what they were before it.
   virtual void undone() {}
   // Nothing was in flight for `idle`; something is sent now.
   virtual void restarted(Duration idle) { static_cast<void>(idle); }
 };
+
+// Makes one for each connection that chooses it; see Stack::add_congestion_control().
+using CongestionControlFactory = std::function<std::unique_ptr<CongestionControl>()>;
 
 }  // namespace ff

@@ -28,6 +28,7 @@ enum class Error : std::uint8_t {
   DestinationRequired,  // EDESTADDRREQ: a datagram to nobody
   AlreadyExists,        // EEXIST
   NotFound,             // ESRCH
+  NoSuchName,           // ENOENT: no congestion control is called so
 };
 
 template <typename T>

@@ -62,22 +62,25 @@ struct Settings {
   std::uint32_t ip6frag_high_thresh = 4194304;  // net.ipv6.ip6frag_high_thresh, bytes
   std::uint32_t ip6frag_time = 60;              // net.ipv6.ip6frag_time, seconds
   // net.ipv4.neigh.default.*; for IPv6's neighbours too
-  std::uint32_t neigh_base_reachable_time_ms = 30000;       // base_reachable_time_ms
-  std::uint32_t neigh_delay_first_probe_time = 5;           // delay_first_probe_time, seconds
-  std::uint32_t neigh_gc_stale_time = 60;                   // gc_stale_time, seconds
-  std::uint32_t neigh_gc_thresh1 = 128;                     // gc_thresh1
-  std::uint32_t neigh_gc_thresh2 = 512;                     // gc_thresh2
-  std::uint32_t neigh_gc_thresh3 = 1024;                    // gc_thresh3
-  std::uint32_t neigh_locktime = 100;                       // locktime, hundredths of a second
-  std::uint32_t neigh_mcast_solicit = 3;                    // mcast_solicit
-  std::uint32_t neigh_retrans_time_ms = 1000;               // retrans_time_ms
-  std::uint32_t neigh_ucast_solicit = 3;                    // ucast_solicit
-  std::uint32_t neigh_unres_qlen_bytes = 212992;            // unres_qlen_bytes
-  std::uint32_t route_min_pmtu = 552;                       // net.ipv4.route.min_pmtu, bytes
-  std::uint32_t route_mtu_expires = 600;                    // net.ipv4.route.mtu_expires, seconds; for IPv6 too
-  bool tcp_abort_on_overflow = false;                       // net.ipv4.tcp_abort_on_overflow
+  std::uint32_t neigh_base_reachable_time_ms = 30000;  // base_reachable_time_ms
+  std::uint32_t neigh_delay_first_probe_time = 5;      // delay_first_probe_time, seconds
+  std::uint32_t neigh_gc_stale_time = 60;              // gc_stale_time, seconds
+  std::uint32_t neigh_gc_thresh1 = 128;                // gc_thresh1
+  std::uint32_t neigh_gc_thresh2 = 512;                // gc_thresh2
+  std::uint32_t neigh_gc_thresh3 = 1024;               // gc_thresh3
+  std::uint32_t neigh_locktime = 100;                  // locktime, hundredths of a second
+  std::uint32_t neigh_mcast_solicit = 3;               // mcast_solicit
+  std::uint32_t neigh_retrans_time_ms = 1000;          // retrans_time_ms
+  std::uint32_t neigh_ucast_solicit = 3;               // ucast_solicit
+  std::uint32_t neigh_unres_qlen_bytes = 212992;       // unres_qlen_bytes
+  std::uint32_t route_min_pmtu = 552;                  // net.ipv4.route.min_pmtu, bytes
+  std::uint32_t route_mtu_expires = 600;               // net.ipv4.route.mtu_expires, seconds; for IPv6 too
+  bool tcp_abort_on_overflow = false;                  // net.ipv4.tcp_abort_on_overflow
+  // net.ipv4.tcp_available_congestion_control; a stack fills it in
+  std::vector<std::string> tcp_available_congestion_control{"reno", "cubic"};
   std::uint32_t tcp_base_mss = 1024;                        // net.ipv4.tcp_base_mss, bytes
   std::uint32_t tcp_challenge_ack_limit = 1000;             // net.ipv4.tcp_challenge_ack_limit, per second
+  std::string tcp_congestion_control = "cubic";             // net.ipv4.tcp_congestion_control
   std::uint32_t tcp_ecn = 2;                                // net.ipv4.tcp_ecn
   bool tcp_ecn_fallback = true;                             // net.ipv4.tcp_ecn_fallback
   std::uint32_t tcp_fastopen = 0x3;                         // net.ipv4.tcp_fastopen; Linux's default is 0x1

@@ -36,6 +36,7 @@ struct SocketOptions {
   std::uint32_t syncnt = 0;         // TCP_SYNCNT; 0: tcp_syn_retries, tcp_synack_retries
   std::uint32_t defer_accept = 0;   // TCP_DEFER_ACCEPT, seconds; listeners
   std::uint32_t maxseg = 0;         // TCP_MAXSEG, bytes; 0: what the path's MTU allows
+  std::string congestion{};         // TCP_CONGESTION; empty: tcp_congestion_control, on a connection what it has
   std::uint32_t notsent_lowat = 0;  // TCP_NOTSENT_LOWAT, bytes; 0: tcp_notsent_lowat
   bool save_syn = false;            // TCP_SAVE_SYN; listeners
 

@@ -21,6 +21,7 @@
 
 #include "firstflight/address.hpp"
 #include "firstflight/bytes.hpp"
+#include "firstflight/congestion_control.hpp"
 #include "firstflight/connection_info.hpp"
 #include "firstflight/counters.hpp"
 #include "firstflight/datagram.hpp"
@@ -169,6 +170,10 @@ class Stack {
   std::expected<void, std::string> set_setting(std::string_view name, std::string_view value);
   // All of these or, when one is not acceptable, none of them.
   std::expected<void, std::string> set_settings(std::span<const SettingAssignment> assignments);
+
+  // A congestion control of one's own, to be chosen by name like the others. AlreadyExists: one of this name;
+  // InvalidArgument: it makes none, or one whose name is no word of at most 15 characters.
+  Result<void> add_congestion_control(CongestionControlFactory factory);
 
   // Takes a local port for listen() or connect(). AddressInUse: others have it who do not share it (with port 0: all
   // are taken); AddressNotAvailable: the address is not ours; InvalidArgument.

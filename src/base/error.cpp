@@ -44,6 +44,8 @@ int to_errno(Error error) noexcept {
       return EEXIST;
     case Error::NotFound:
       return ESRCH;
+    case Error::NoSuchName:
+      return ENOENT;
   }
   return EINVAL;
 }
@@ -88,6 +90,8 @@ std::string_view to_string(Error error) noexcept {
       return "it exists already";
     case Error::NotFound:
       return "no such entry";
+    case Error::NoSuchName:
+      return "nothing is called so";
   }
   return "unknown error";
 }

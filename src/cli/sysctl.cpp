@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -69,6 +71,11 @@ std::vector<Shown> find(const SysctlOptions& options, const std::vector<Shown>& 
                            : unknown.error());
 }
 
+std::vector<std::string> words(const std::string& text) {
+  std::istringstream stream(text);
+  return {std::istream_iterator<std::string>(stream), {}};
+}
+
 // What was to be set, in order; -e leaves out names that there are not.
 void keep_known(std::vector<SettingAssignment>& assignments, const std::vector<Shown>& all) {
   std::erase_if(assignments, [&](const SettingAssignment& assignment) {
@@ -81,7 +88,12 @@ void set(ControlClient& client, const SysctlOptions& options, std::vector<Settin
   const std::vector<Shown> before = ask_settings(client);
   if (options.ignore) keep_known(assignments, before);
   Settings trial;
-  for (const Shown& setting : before) (void)set_setting(trial, setting.name, setting.value);
+  for (const Shown& setting : before) {
+    // The stack may have more of them than come with it.
+    if (setting.name == "net.ipv4.tcp_available_congestion_control")
+      trial.tcp_available_congestion_control = words(setting.value);
+    (void)set_setting(trial, setting.name, setting.value);
+  }
   control::Json pairs = control::Json::array();
   std::vector<SettingAssignment> good;
   for (const SettingAssignment& assignment : assignments) {

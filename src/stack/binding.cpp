@@ -30,7 +30,7 @@ Result<Binding> Stack::Impl::claim(const Endpoint& local, bool ipv6_only, PortUs
 }
 
 Result<BindingId> Stack::Impl::bind(const BindOptions& options) {
-  if (!ff::check(options.options)) return std::unexpected(Error::InvalidArgument);
+  if (const auto good = check_options(options.options); !good) return std::unexpected(good.error());
   const PortUse use = reuse_of(options.options);
   const auto binding = claim(options.local, options.ipv6_only, use);
   if (!binding) return std::unexpected(binding.error());
@@ -57,7 +57,7 @@ void Stack::Impl::let_go(BoundPort& port) noexcept {
 Result<void> Stack::Impl::set_options(BindingId id, const SocketOptions& options) {
   BoundPort* port = bindings_.find(id.index, id.generation);
   if (port == nullptr) return std::unexpected(Error::StaleHandle);
-  if (!ff::check(options)) return std::unexpected(Error::InvalidArgument);
+  if (const auto good = check_options(options); !good) return std::unexpected(good.error());
   ports_.release(port->binding, port->use);
   port->use = reuse_of(options);
   ports_.hold(port->binding, port->use);
@@ -102,7 +102,7 @@ Result<Binding> Stack::Impl::binding_to_listen(const ListenOptions& options) {
 Result<void> Stack::Impl::set_options(ListenerId id, const SocketOptions& options) {
   Listener* listener = listeners_.find(id.index, id.generation);
   if (listener == nullptr) return std::unexpected(Error::StaleHandle);
-  if (!ff::check(options)) return std::unexpected(Error::InvalidArgument);
+  if (const auto good = check_options(options); !good) return std::unexpected(good.error());
   ports_.release(binding_of(*listener), use_of(*listener));
   listener->options.options = options;
   ports_.hold(binding_of(*listener), use_of(*listener));
@@ -174,7 +174,7 @@ Result<std::uint16_t> Stack::Impl::choose_port(Instant now, FourTuple tuple) {
 }
 
 Result<void> Stack::Impl::set_options(Instant now, ConnectionId id, const SocketOptions& options) {
-  if (!ff::check(options)) return std::unexpected(Error::InvalidArgument);
+  if (const auto good = check_options(options); !good) return std::unexpected(good.error());
   Socket* socket = find(id);
   if (socket == nullptr) return std::unexpected(Error::StaleHandle);
   const Binding binding{socket->tcp.tuple().local};

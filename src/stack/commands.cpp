@@ -29,6 +29,7 @@ Stack::Impl::Impl(StackConfig config)
       fragments_v6_(false, env_.settings, env_.counters, key_for(config_.seed, "IPv6 reassembly")),
       path_mtu_(env_.settings, key_for(config_.seed, "path MTUs")) {
   env_.settings = config_.settings;
+  env_.settings.tcp_available_congestion_control = env_.congestion_controls.names();
   env_.timestamp_key = key_for(config_.seed, "timestamp offsets");
   env_.outbox = &control_;
 }
@@ -59,8 +60,16 @@ std::uint32_t Stack::Impl::timestamp_offset(const FourTuple& tuple) const noexce
   return static_cast<std::uint32_t>(tuple_hash(env_.timestamp_key, hosts));
 }
 
+// A connection could have these options.
+Result<void> Stack::Impl::check_options(const SocketOptions& options) const {
+  if (!ff::check(options)) return std::unexpected(Error::InvalidArgument);
+  if (!options.congestion.empty() && env_.congestion_controls.find(options.congestion) == nullptr)
+    return std::unexpected(Error::NoSuchName);
+  return {};
+}
+
 Result<ListenerId> Stack::Impl::listen(const ListenOptions& options) {
-  if (!ff::check(options.options)) return std::unexpected(Error::InvalidArgument);
+  if (const auto good = check_options(options.options); !good) return std::unexpected(good.error());
   const auto binding = binding_to_listen(options);
   if (!binding) return std::unexpected(binding.error());
   Listener& listener = listeners_.create();
@@ -178,7 +187,7 @@ void Stack::Impl::bequeath(Listener& listener, Socket& socket, Instant now) {
 }
 
 Result<ConnectionId> Stack::Impl::connect(Instant now, const ConnectOptions& options) {
-  if (!ff::check(options.options)) return std::unexpected(Error::InvalidArgument);
+  if (const auto good = check_options(options.options); !good) return std::unexpected(good.error());
   const Endpoint& remote = options.remote;
   if (remote.port == 0 || remote.address.is_any() || remote.address.is_multicast() || remote.address.is_broadcast())
     return std::unexpected(Error::InvalidArgument);

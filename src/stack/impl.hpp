@@ -192,6 +192,9 @@ class Stack::Impl {
   void bequeath(Listener& listener, tcp::Request& request);
   void bequeath(Listener& listener, Socket& socket, Instant now);
 
+  // ---- commands.cpp ----
+  [[nodiscard]] Result<void> check_options(const SocketOptions& options) const;
+
   // ---- binding.cpp ----
   // AddressInUse, AddressNotAvailable. The port is not taken yet.
   Result<Binding> claim(const Endpoint& local, bool ipv6_only, PortUse use);

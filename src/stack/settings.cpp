@@ -57,6 +57,8 @@ struct Setting {
   std::string (*get)(const Settings&);
   // False when the text is not acceptable; nothing has changed then. The text has no blanks around it.
   bool (*set)(Settings&, std::string_view);
+  // Where what is allowed depends: what that is now.
+  std::string (*allowed_now)(const Settings&) = nullptr;
 };
 
 constexpr std::uint32_t kIntMax = 0x7fffffff;
@@ -173,6 +175,24 @@ bool set_fast_open_key(Settings& settings, std::string_view text) {
   return keys.has_value();
 }
 
+std::string get_available_congestion_control(const Settings& settings) {
+  std::string text;
+  for (const std::string& name : settings.tcp_available_congestion_control) text += (text.empty() ? "" : " ") + name;
+  return text;
+}
+
+// It cannot be changed; what was read may be written back, as a file of all settings does.
+bool set_available_congestion_control(Settings& settings, std::string_view text) {
+  return text == get_available_congestion_control(settings);
+}
+
+bool set_congestion_control(Settings& settings, std::string_view text) {
+  const auto& names = settings.tcp_available_congestion_control;
+  if (std::ranges::find(names, text) == names.end()) return false;
+  settings.tcp_congestion_control = text;
+  return true;
+}
+
 constexpr std::string_view kCount = "a whole number from 0 to 2147483647";
 constexpr std::string_view kSmallCount = "a whole number from 0 to 255";
 
@@ -256,10 +276,19 @@ constexpr Setting kSettings[] = {
         "How long a path's MTU that a router told is believed, for both IP versions."),
     flag<&Settings::tcp_abort_on_overflow>("net.ipv4.tcp_abort_on_overflow",
                                            "Whether a full accept queue answers with RST instead of silence."),
+    {{"net.ipv4.tcp_available_congestion_control", "nothing but what it is",
+      "The congestion controls that there are, by name."},
+     get_available_congestion_control,
+     set_available_congestion_control},
     number<&Settings::tcp_base_mss, 48, 65535>("net.ipv4.tcp_base_mss", "a whole number of bytes from 48 to 65535",
                                                "Segment size at which tcp_mtu_probing begins."),
     number<&Settings::tcp_challenge_ack_limit, 0, kIntMax>("net.ipv4.tcp_challenge_ack_limit", kCount,
                                                            "Challenge ACKs (RFC 5961) sent per second."),
+    {{"net.ipv4.tcp_congestion_control", "a name in tcp_available_congestion_control",
+      "Congestion control of new connections that do not ask for one by TCP_CONGESTION."},
+     [](const Settings& settings) { return settings.tcp_congestion_control; },
+     set_congestion_control,
+     get_available_congestion_control},
     number<&Settings::tcp_early_retrans, 0, 4>("net.ipv4.tcp_early_retrans", "a whole number from 0 (off) to 4",
                                                "Tail loss probes (RFC 8985): on, whatever the number but 0."),
     number<&Settings::tcp_ecn, 0, 2>("net.ipv4.tcp_ecn",
@@ -470,8 +499,10 @@ std::expected<void, std::string> set_setting(Settings& settings, std::string_vie
   const auto setting = find(name);
   if (!setting) return std::unexpected(setting.error());
   if ((*setting)->set(settings, trim(value))) return {};
+  std::string allowed((*setting)->info.allowed);
+  if ((*setting)->allowed_now != nullptr) allowed += ": " + (*setting)->allowed_now(settings);
   return std::unexpected(std::string((*setting)->info.name) + " cannot be " + quoted(value) + "; allowed is " +
-                         std::string((*setting)->info.allowed));
+                         allowed);
 }
 
 }  // namespace ff

@@ -55,6 +55,12 @@ std::expected<void, std::string> Stack::set_settings(std::span<const SettingAssi
   return done;
 }
 
+Result<void> Stack::add_congestion_control(CongestionControlFactory factory) {
+  const auto added = impl_->env_.congestion_controls.add(std::move(factory));
+  impl_->env_.settings.tcp_available_congestion_control = impl_->env_.congestion_controls.names();
+  return added;
+}
+
 Result<BindingId> Stack::bind(const BindOptions& options) { return impl_->bind(options); }
 Result<void> Stack::close(BindingId binding) { return impl_->close_binding(binding); }
 Result<ListenerId> Stack::listen(const ListenOptions& options) { return impl_->listen(options); }

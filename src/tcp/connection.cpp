@@ -95,7 +95,7 @@ ConnectionInfo Connection::info() const {
   info.total_retrans = total_retrans_;
   info.retransmits = retransmits_;
   info.no_delay = no_delay_;
-  if (cc_ != nullptr) info.congestion_control = cc_->name();
+  if (cc_kind_ != nullptr) info.congestion_control = cc_kind_->name;
   info.rcv_mss = rcv_mss_;
   info.pmtu = path_.mtu;
   info.min_rtt = rtt_.min_rtt();

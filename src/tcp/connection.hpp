@@ -3,7 +3,7 @@
 //
 // Its code follows the RFC's headings, one file each: open.cpp (§3.10.1 OPEN, §3.10.7.3 SYN-SENT), arrives.cpp
 // (§3.10.7.4, otherwise), acknowledge.cpp (its fifth step), recovery.cpp (what an acknowledgement means for the repair
-// of losses), urgent.cpp (its sixth step, and the rest of urgent data), user_calls.cpp (§3.10.2 to §3.10.6),
+// of losses), congestion.cpp (its congestion control), urgent.cpp (its sixth step, and the rest of urgent data), user_calls.cpp (§3.10.2 to §3.10.6),
 // transmit.cpp (what to send now), deadlines.cpp (§3.10.8), icmp.cpp, mtu_probing.cpp (RFC 4821), memory.cpp (tcp_mem),
 // fast_open.cpp (what came of a Fast Open of ours).
 #pragma once
@@ -258,7 +258,7 @@ class Connection {
   void see_reordering(Context& c, Counter counter);
   void stay_open(Context& c, const Acknowledgement& ack);
   void set_recovery_state(CaState state) noexcept;
-  void begin_reduction(const Context& c, std::uint32_t flight);
+  void begin_reduction(const Context& c, Congestion why, std::uint32_t flight);
   void end_reduction() noexcept;
   void enter_recovery(Context& c, bool echoes_mark, std::uint32_t flight);
   void congestion_echoed(Context& c, std::uint32_t flight);
@@ -273,6 +273,10 @@ class Connection {
   void probe_timeout(Context& c);
   void judge_probe(Context& c, const Acknowledgement& ack);
   void reorder_timeout(Context& c);
+
+  // congestion.cpp
+  void choose_congestion_control(const Environment& env);
+  [[nodiscard]] CongestionControl& congestion_control();
 
   // deadlines.cpp
   void retransmission_timeout(Context& c);
@@ -327,7 +331,7 @@ class Connection {
   bool mtu_probe_was_lost(Context& c);
 
   // user_calls.cpp, connection.cpp
-  void adopt(const Settings& settings, const SocketOptions* options);
+  void adopt(const Environment& env, const SocketOptions* options);
   [[nodiscard]] const SocketOptions& options() const noexcept;
   [[nodiscard]] BufferSizes receive_buffer(const Context& c) const noexcept {
     return tcp::receive_buffer(c.env.settings, options());
@@ -388,7 +392,8 @@ class Connection {
   DelayedAck delayed_ack_;
   EcnState ecn_;
   CongestionWindow window_;
-  std::unique_ptr<CongestionControl> cc_;  // null before the handshake is over
+  const CongestionControls::Kind* cc_kind_ = nullptr;
+  std::unique_ptr<CongestionControl> cc_;  // null until there is something for it to control
   Recovery recovery_;
   Rack rack_;
   DeliveryRate rate_;

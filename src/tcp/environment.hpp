@@ -9,6 +9,7 @@
 #include "firstflight/settings.hpp"
 #include "firstflight/time.hpp"
 #include "firstflight/trace.hpp"
+#include "tcp/cc/registry.hpp"
 #include "tcp/fastopen/client_cache.hpp"
 #include "tcp/memory.hpp"
 
@@ -46,6 +47,7 @@ struct Environment {
   Memory memory;
   SipHashKey timestamp_key;
   ClientCache fast_open_cache{settings};
+  CongestionControls congestion_controls;
   ChallengeAckLimit challenge_acks;
   Outbox* outbox = nullptr;
   TraceSink* trace = nullptr;  // null: nobody listens

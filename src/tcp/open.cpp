@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cassert>
 
-#include "tcp/cc/reno.hpp"
 #include "tcp/connection.hpp"
 
 namespace ff::tcp {
@@ -23,7 +22,7 @@ void Connection::begin(const FourTuple& tuple, const Path& path, Seq iss, std::u
 void Connection::open(Context& c, const ActiveOpen& how, Slice data) {
   const Observation observation = observe(c);
   begin(how.tuple, how.path, how.iss, how.ts_offset);
-  adopt(c.env.settings, how.options);
+  adopt(c.env, how.options);
   ts_recent_ = how.ts_recent;
   fast_open_ = how.plan.outcome;
   fast_open_partition_ = how.fast_open_partition;
@@ -81,12 +80,11 @@ void Connection::agree(Context& c, const Agreed& agreed) {
   // second may be too early on a slow path.
   window_.mss = send_mss();
   window_.cwnd = (retransmits_ > 1 ? 1 : CongestionWindow::kInitialSegments) * window_.mss;
-  cc_ = std::make_unique<Reno>();
 }
 
 void Connection::begin_passive(Context& c, const PassiveOpen& how) {
   begin(how.tuple, how.path, how.iss, how.ts_offset);
-  adopt(c.env.settings, how.options);
+  adopt(c.env, how.options);
   syn_retransmitted_ = how.syn_ack_retransmitted;
   retransmits_ = how.syn_ack_timeouts;
   fast_open_ = how.fast_open;

@@ -83,7 +83,7 @@ void Connection::steer_window(const Context& c, const Acknowledgement& ack, bool
   sample.window_limited = cwnd_limited_ || recovery_.state == CaState::Loss ||
                           (window_.in_slow_start() && window_.cwnd < 2 * ack.in_flight_before);
   window_.mss = send_mss();
-  cc_->acknowledged(window_, sample);
+  congestion_control().acknowledged(window_, sample);
 }
 
 // Something points to a loss, or one is being repaired. In the order of Linux's tcp_fastretrans_alert().
@@ -226,12 +226,12 @@ void Connection::set_recovery_state(CaState state) noexcept { recovery_.state = 
 
 // RFC 5681 §3.2, RFC 6937 §3: once in a round trip, whatever tells of the congestion.
 // `flight`: what was not acknowledged when that became known (RFC 5681 §3.1, FlightSize).
-void Connection::begin_reduction(const Context& c, std::uint32_t flight) {
+void Connection::begin_reduction(const Context& c, Congestion why, std::uint32_t flight) {
   recovery_.high = snd_.nxt();
   recovery_.probe_end.reset();
   recovery_.prr.start(window_.cwnd);
   window_.mss = send_mss();
-  window_.ssthresh = cc_->ssthresh(window_, flight, c.now);
+  window_.ssthresh = congestion_control().ssthresh(window_, {c.now, why, flight});
   window_.counted = 0;
   ecn_.window_reduced();
 }
@@ -247,7 +247,7 @@ void Connection::enter_recovery(Context& c, bool echoes_mark, std::uint32_t flig
   // What a mark has reduced stays so.
   const bool marked = echoes_mark || recovery_.state == CaState::Cwr;
   recovery_.undo.begin(snd_.una(), marked ? 0 : window_.cwnd, marked ? 0 : window_.ssthresh);
-  if (recovery_.state != CaState::Cwr) begin_reduction(c, flight);
+  if (recovery_.state != CaState::Cwr) begin_reduction(c, Congestion::Loss, flight);
   recovery_.high = snd_.nxt();
   set_recovery_state(CaState::Recovery);
 }
@@ -256,7 +256,7 @@ void Connection::enter_recovery(Context& c, bool echoes_mark, std::uint32_t flig
 void Connection::congestion_echoed(Context& c, std::uint32_t flight) {
   if (recovery_.state >= CaState::Cwr) return;
   recovery_.undo.end();
-  begin_reduction(c, flight);
+  begin_reduction(c, Congestion::Mark, flight);
   set_recovery_state(CaState::Cwr);
 }
 
@@ -282,7 +282,7 @@ void Connection::enter_loss(Context& c) {
   window_.mss = send_mss();
   if (new_recovery || (first && retransmits_ == 0)) {
     recovery_.undo.begin(snd_.una(), window_.cwnd, window_.ssthresh);
-    window_.ssthresh = cc_->ssthresh(window_, snd_.outstanding(), c.now);
+    window_.ssthresh = congestion_control().ssthresh(window_, {c.now, Congestion::Timeout, snd_.outstanding()});
     ecn_.window_reduced();
   }
   window_.cwnd = in_flight() + window_.mss;
@@ -349,7 +349,7 @@ void Connection::undo(Context& c, Counter counter) {
   c.env.counters.add(counter);
   window_.cwnd = std::max(window_.cwnd, recovery_.undo.prior_cwnd());
   window_.ssthresh = std::max(window_.ssthresh, recovery_.undo.prior_ssthresh());
-  cc_->undone();
+  congestion_control().undone();
   recovery_.undo.end();
 }
 
@@ -406,7 +406,7 @@ void Connection::judge_probe(Context& c, const Acknowledgement& ack) {
     c.env.counters.add(Counter::TcpExt_TCPLossProbeRecovery);
     recovery_.probe_end.reset();
     if (recovery_.state >= CaState::Cwr) return;
-    begin_reduction(c, ack.unacked_before);
+    begin_reduction(c, Congestion::Loss, ack.unacked_before);
     set_recovery_state(CaState::Cwr);
     end_reduction();
     set_recovery_state(CaState::Open);

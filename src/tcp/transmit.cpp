@@ -293,7 +293,7 @@ void Connection::record_resent(Context& c, const SendHalf::Stretch& stretch, std
 // RFC 5681 §4.1, as Linux (RFC 2861): half of the window for each time-out that passed without sending.
 void Connection::restart_after_idle(const Context& c) {
   const Duration idle = c.now - last_sent_;
-  cc_->restarted(idle);
+  congestion_control().restarted(idle);
   if (!c.env.settings.tcp_slow_start_after_idle) return;
   const std::uint32_t least = std::min(window_.cwnd, CongestionWindow::kInitialSegments * send_mss());
   window_.ssthresh = std::max(window_.ssthresh, window_.cwnd / 4 * 3);

@@ -229,7 +229,7 @@ SocketOptions Connection::options_now() const {
   return now;
 }
 
-void Connection::adopt(const Settings& settings, const SocketOptions* options) {
+void Connection::adopt(const Environment& env, const SocketOptions* options) {
   SocketOptions own = options == nullptr ? SocketOptions() : *options;
   // The stack's part; most servers have them, and without anything else they are not worth the memory.
   own.reuse_addr = own.reuse_port = false;
@@ -240,13 +240,14 @@ void Connection::adopt(const Settings& settings, const SocketOptions* options) {
   }
   no_delay_ = this->options().no_delay;
   corked_ = this->options().cork;
-  path_.adopt(this->options(), settings);
+  path_.adopt(this->options(), env.settings);
+  choose_congestion_control(env);
 }
 
 void Connection::set_options(Context& c, const SocketOptions& options) {
   const Observation observation = observe(c);
   const bool kept_alive = this->options().keepalive;
-  adopt(c.env.settings, &options);
+  adopt(c.env, &options);
   if (options.rcvbuf != 0) rcv_.set_limit(std::max(options.rcvbuf, c.env.settings.tcp_rmem.min));
   if (!options.keepalive) timers_.cancel(TimerKind::Keepalive);
   if (options.keepalive && (!kept_alive || timers_.armed(TimerKind::Keepalive))) start_keepalive(c);

@@ -16,7 +16,7 @@ constexpr Error kErrors[] = {
     Error::AddressNotAvailable, Error::NetworkUnreachable, Error::HostUnreachable, Error::ConnectionRefused,
     Error::ConnectionReset,     Error::BrokenPipe,         Error::NotConnected,    Error::TimedOut,
     Error::NoBufferSpace,       Error::PermissionDenied,   Error::ProtocolError,   Error::MessageTooLong,
-    Error::DestinationRequired, Error::AlreadyExists,      Error::NotFound};
+    Error::DestinationRequired, Error::AlreadyExists,      Error::NotFound,        Error::NoSuchName};
 
 TEST(Error, EachHasAnErrnoAndATextOfItsOwn) {
   std::set<int> numbers;

@@ -16,8 +16,8 @@ class Reno final : public CongestionControl {
     if (window.in_slow_start()) bytes = window.slow_start(bytes);
     if (bytes > 0) window.grow_by_one_segment_each(window.cwnd, bytes);
   }
-  [[nodiscard]] std::uint32_t ssthresh(const CongestionWindow& window, std::uint32_t in_flight, Instant) override {
-    return std::max(std::min(in_flight, window.cwnd) / 2, 2 * window.mss);
+  [[nodiscard]] std::uint32_t ssthresh(const CongestionWindow& window, const CongestionEvent& event) override {
+    return std::max(std::min(event.in_flight, window.cwnd) / 2, 2 * window.mss);
   }
 };
 
