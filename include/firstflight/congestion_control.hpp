@@ -28,7 +28,9 @@ struct CongestionWindow {
   // RFC 5681 §3.1, congestion avoidance: a segment more for each `window` bytes that arrive.
   void grow_by_one_segment_each(std::uint32_t window, std::uint32_t bytes) noexcept;
 
-  std::uint32_t counted = 0;  // bytes that arrived since the window last grew
+  std::uint32_t counted = 0;      // bytes that arrived since the window last grew
+  bool held_down = false;         // for a while, on purpose: what is delivered meanwhile tells nothing of the path
+  std::uint64_t pacing_rate = 0;  // bytes a second; 0: as fast as the window and the device allow
 };
 
 // What one acknowledgement told.
@@ -41,6 +43,35 @@ struct AckSample {
   Duration srtt{}, min_rtt{};
   bool window_limited = false;  // the window kept the sender from sending more: only then should it grow (RFC 7661)
   bool round_began = false;     // what was sent first after the round trip before it began has arrived
+  bool selective = false;       // the peer tells what arrives ahead of a gap (SACK)
+
+  // The rate at which the path delivers (draft-ietf-ccwg-bbr-06 §4.1), by what was sent last of all that arrived now.
+  std::uint64_t delivered = 0;        // bytes that have arrived since the connection began
+  std::uint64_t prior_delivered = 0;  // and had when it was sent
+  std::uint64_t delivery_rate = 0;    // bytes a second in between; 0: it cannot be told
+  std::uint32_t lost = 0;             // bytes found lost in between
+  std::uint32_t tx_in_flight = 0;     // bytes in the network when it was sent, itself included
+  Duration newest_rtt{};              // how long it took; zero: it cannot be told
+  bool app_limited = false;           // there was too little to send: the path may deliver more
+  bool window_full = false;           // the whole window was in use
+};
+
+// What was found lost now.
+struct LossSample {
+  Instant now{};
+  std::uint32_t bytes = 0;
+  bool selective = false;
+  std::uint64_t delivered = 0;     // bytes that have arrived since the connection began
+  std::uint32_t lost = 0;          // bytes found lost since the last of it was sent, itself included
+  std::uint32_t tx_in_flight = 0;  // bytes in the network when that was; 0: it is not known
+  bool app_limited = false;
+};
+
+// What there is when a congestion control takes over.
+struct CongestionStart {
+  Instant now{};
+  Duration srtt{};         // zero: nothing is measured
+  std::uint64_t seed = 0;  // for whoever needs chance; another for each connection
 };
 
 // Why the window has to come down.
@@ -61,14 +92,27 @@ class CongestionControl {
   virtual ~CongestionControl() = default;
   // The name by which it is chosen: "cubic". The same for all of a kind, and at most 15 characters.
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
-  // Bytes arrived and no loss is being repaired by fast recovery.
+  // It takes over `window`, at the beginning or later.
+  virtual void started(CongestionWindow& window, const CongestionStart& start) {
+    static_cast<void>(window), static_cast<void>(start);
+  }
+  // Bytes arrived and no loss is being repaired by fast recovery; or one is, if it steers the window alone.
   virtual void acknowledged(CongestionWindow& window, const AckSample& sample) = 0;
   // Once in a round trip: what ssthresh becomes. The connection brings the window down to it.
   [[nodiscard]] virtual std::uint32_t ssthresh(const CongestionWindow& window, const CongestionEvent& event) = 0;
-  // The last such was none: window and ssthresh are what they were before it.
-  virtual void undone() {}
-  // Nothing was in flight for `idle`; something is sent now.
-  virtual void restarted(Duration idle) { static_cast<void>(idle); }
+  // That was needless: window and ssthresh are what they were before.
+  virtual void undone(CongestionWindow& window) { static_cast<void>(window); }
+  // Something is sent, and nothing was in flight.
+  virtual void restarted(CongestionWindow& window, Instant now) { static_cast<void>(window), static_cast<void>(now); }
+
+  // True: while losses are repaired the window is its business too, ssthresh means nothing, and the window outlives
+  // idle times.
+  [[nodiscard]] virtual bool steers_alone() const noexcept { return false; }
+  // For such: what was lost, once for each time that something is found to be, and that all of it is repaired.
+  virtual void lost(CongestionWindow& window, const LossSample& sample) {
+    static_cast<void>(window), static_cast<void>(sample);
+  }
+  virtual void recovered(CongestionWindow& window) { static_cast<void>(window); }
 };
 
 // Makes one for each connection that chooses it; see Stack::add_congestion_control().

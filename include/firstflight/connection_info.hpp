@@ -41,7 +41,7 @@ enum class CaState : std::uint8_t {
 std::string_view to_string(CaState) noexcept;  // "Recovery"
 
 // Fields after struct tcp_info, whose quantities in segments are in bytes here. What of tcp_info is missing, this stack
-// does not have: pacing and delivery rate, the receiver's own round-trip time.
+// does not have: the receiver's own round-trip time.
 struct ConnectionInfo {
   FourTuple tuple;
   TcpState state = TcpState::Closed;
@@ -73,14 +73,17 @@ struct ConnectionInfo {
   // Congestion control and recovery
   std::string congestion_control;  // "reno"
   CaState ca_state = CaState::Open;
-  std::uint32_t snd_cwnd = 0;      // bytes
-  std::uint32_t snd_ssthresh = 0;  // bytes
-  std::uint32_t unacked = 0;       // bytes sent and not acknowledged
-  std::uint32_t lost = 0;          // bytes of them believed lost and not sent again yet
-  std::uint32_t sacked = 0;        // bytes of them that arrived ahead of a gap
-  std::uint8_t retransmits = 0;    // consecutive time-outs now
-  std::uint8_t backoff = 0;        // doublings of the RTO now
-  std::uint8_t probes = 0;         // window probes without an answer
+  std::uint32_t snd_cwnd = 0;              // bytes
+  std::uint32_t snd_ssthresh = 0;          // bytes
+  std::uint64_t pacing_rate = 0;           // bytes a second; 0: what is sent is not paced
+  std::uint64_t delivery_rate = 0;         // bytes a second, as last measured; 0: not yet
+  bool delivery_rate_app_limited = false;  // and there was too little to send: the path may deliver more
+  std::uint32_t unacked = 0;               // bytes sent and not acknowledged
+  std::uint32_t lost = 0;                  // bytes of them believed lost and not sent again yet
+  std::uint32_t sacked = 0;                // bytes of them that arrived ahead of a gap
+  std::uint8_t retransmits = 0;            // consecutive time-outs now
+  std::uint8_t backoff = 0;                // doublings of the RTO now
+  std::uint8_t probes = 0;                 // window probes without an answer
 
   // Windows and queues, in bytes
   std::uint32_t snd_wnd = 0;

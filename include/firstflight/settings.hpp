@@ -77,7 +77,7 @@ struct Settings {
   std::uint32_t route_mtu_expires = 600;               // net.ipv4.route.mtu_expires, seconds; for IPv6 too
   bool tcp_abort_on_overflow = false;                  // net.ipv4.tcp_abort_on_overflow
   // net.ipv4.tcp_available_congestion_control; a stack fills it in
-  std::vector<std::string> tcp_available_congestion_control{"reno", "cubic"};
+  std::vector<std::string> tcp_available_congestion_control{"reno", "cubic", "bbr"};
   std::uint32_t tcp_base_mss = 1024;                        // net.ipv4.tcp_base_mss, bytes
   std::uint32_t tcp_challenge_ack_limit = 1000;             // net.ipv4.tcp_challenge_ack_limit, per second
   std::string tcp_congestion_control = "cubic";             // net.ipv4.tcp_congestion_control

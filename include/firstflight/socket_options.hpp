@@ -20,6 +20,7 @@ struct SocketOptions {
   bool oob_inline = false;   // SO_OOBINLINE: urgent bytes stay where they are in the stream
   std::uint32_t rcvbuf = 0;  // SO_RCVBUF, bytes of window; 0: tcp_rmem, growing
   std::uint32_t sndbuf = 0;  // SO_SNDBUF, bytes; 0: tcp_wmem, growing
+  std::uint64_t max_pacing_rate = 0;  // SO_MAX_PACING_RATE, bytes a second; 0: no bound
 
   // ---- IPPROTO_IP, IPPROTO_IPV6 ----
   std::uint32_t tos = 0;  // IP_TOS, IPV6_TCLASS: DSCP; the two bits of ECN are TCP's own

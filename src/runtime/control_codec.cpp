@@ -158,6 +158,9 @@ void visit_path(Visitor& visit, Info& info) {
   visit("ca_state", info.ca_state);
   visit("snd_cwnd", info.snd_cwnd);
   visit("snd_ssthresh", info.snd_ssthresh);
+  visit("pacing_rate", info.pacing_rate);
+  visit("delivery_rate", info.delivery_rate);
+  visit("delivery_rate_app_limited", info.delivery_rate_app_limited);
   visit("unacked", info.unacked);
   visit("lost", info.lost);
   visit("sacked", info.sacked);

@@ -19,6 +19,7 @@ Connection::Verdict Connection::check_ack_number(Context& c, const Segment& segm
 }
 
 void Connection::acknowledged(Context& c, const Segment& segment) {
+  note_lack_of_data();
   soft_error_.reset();  // the path works again
   more_follows_ = false;
   const bool pure = segment.payload.empty() && !segment.flags.syn() && !segment.flags.fin();

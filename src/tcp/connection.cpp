@@ -96,6 +96,9 @@ ConnectionInfo Connection::info() const {
   info.retransmits = retransmits_;
   info.no_delay = no_delay_;
   if (cc_kind_ != nullptr) info.congestion_control = cc_kind_->name;
+  info.pacing_rate = pacing_rate();
+  info.delivery_rate = rate_.latest();
+  info.delivery_rate_app_limited = rate_.latest_app_limited();
   info.rcv_mss = rcv_mss_;
   info.pmtu = path_.mtu;
   info.min_rtt = rtt_.min_rtt();

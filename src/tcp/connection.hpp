@@ -3,9 +3,9 @@
 //
 // Its code follows the RFC's headings, one file each: open.cpp (§3.10.1 OPEN, §3.10.7.3 SYN-SENT), arrives.cpp
 // (§3.10.7.4, otherwise), acknowledge.cpp (its fifth step), recovery.cpp (what an acknowledgement means for the repair
-// of losses), congestion.cpp (its congestion control), urgent.cpp (its sixth step, and the rest of urgent data), user_calls.cpp (§3.10.2 to §3.10.6),
-// transmit.cpp (what to send now), deadlines.cpp (§3.10.8), icmp.cpp, mtu_probing.cpp (RFC 4821), memory.cpp (tcp_mem),
-// fast_open.cpp (what came of a Fast Open of ours).
+// of losses), congestion.cpp (congestion control and pacing), urgent.cpp (its sixth step, and the rest of urgent data),
+// user_calls.cpp (§3.10.2 to §3.10.6), transmit.cpp (what to send now), deadlines.cpp (§3.10.8), icmp.cpp,
+// mtu_probing.cpp (RFC 4821), memory.cpp (tcp_mem), fast_open.cpp (what came of a Fast Open of ours).
 #pragma once
 
 #include <algorithm>
@@ -24,6 +24,7 @@
 #include "tcp/handshake.hpp"
 #include "tcp/mtu_probing.hpp"
 #include "tcp/observation.hpp"
+#include "tcp/pacing.hpp"
 #include "tcp/rack.hpp"
 #include "tcp/receive_half.hpp"
 #include "tcp/recovery.hpp"
@@ -248,7 +249,6 @@ class Connection {
 
   // recovery.cpp
   void recover(Context& c, const Acknowledgement& ack);
-  void steer_window(const Context& c, const Acknowledgement& ack, bool round_began, std::uint32_t newly_lost);
   void alert(Context& c, const Acknowledgement& ack);
   bool leave_state(Context& c, const Acknowledgement& ack);
   void count_duplicate() noexcept;
@@ -259,7 +259,7 @@ class Connection {
   void stay_open(Context& c, const Acknowledgement& ack);
   void set_recovery_state(CaState state) noexcept;
   void begin_reduction(const Context& c, Congestion why, std::uint32_t flight);
-  void end_reduction() noexcept;
+  void end_reduction(const Context& c);
   void enter_recovery(Context& c, bool echoes_mark, std::uint32_t flight);
   void congestion_echoed(Context& c, std::uint32_t flight);
   void enter_loss(Context& c);
@@ -276,7 +276,14 @@ class Connection {
 
   // congestion.cpp
   void choose_congestion_control(const Environment& env);
-  [[nodiscard]] CongestionControl& congestion_control();
+  [[nodiscard]] CongestionControl& congestion_control(const Context& c);
+  void steer_window(const Context& c, const Acknowledgement& ack, std::uint32_t newly_lost);
+  void note_loss(const Context& c, std::uint32_t bytes);
+  void note_lack_of_data() noexcept;
+  void begin_flight(const Context& c);
+  void shrink_after_idle(Duration idle) noexcept;
+  [[nodiscard]] std::uint64_t pacing_rate() const noexcept;
+  [[nodiscard]] bool held_by_pacing(const Context& c) noexcept;
 
   // deadlines.cpp
   void retransmission_timeout(Context& c);
@@ -295,7 +302,6 @@ class Connection {
   bool transmit_new(Context& c, TxPacket& packet);
   bool transmit_probe(Context& c, TxPacket& packet);
   bool transmit_tail_probe(Context& c, TxPacket& packet);
-  void restart_after_idle(const Context& c);
   void record_sent(const Context& c, std::uint32_t length, SendHalf::WorkCache& cache);
   void record_resent(Context& c, const SendHalf::Stretch& stretch, std::uint32_t payload);
   bool transmit_ack(Context& c, TxPacket& packet);
@@ -397,6 +403,7 @@ class Connection {
   Recovery recovery_;
   Rack rack_;
   DeliveryRate rate_;
+  Pacer pacer_;
 
   // Timestamps (RFC 7323)
   std::uint32_t ts_offset_ = 0;

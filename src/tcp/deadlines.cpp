@@ -18,6 +18,7 @@ Duration time_of_doublings(Duration rto, std::uint32_t retries) noexcept {
 
 void Connection::deadline(Context& c) {
   const Observation observation = observe(c, Cause::Deadline);
+  note_lack_of_data();
   if (timers_.take(TimerKind::DelayedAck, c.now)) {
     c.env.counters.add(Counter::TcpExt_DelayedACKs);
     // The peer sends too little to wait for: as Linux, be less patient from now on.
@@ -32,6 +33,7 @@ void Connection::deadline(Context& c) {
       return finish(c, Error::TimedOut);
     }
   }
+  (void)timers_.take(TimerKind::Pacing, c.now);  // transmit() does the rest
   if (timers_.take(TimerKind::Persist, c.now)) persist_timeout(c);
   if (state_ != TcpState::Closed && timers_.take(TimerKind::Keepalive, c.now)) keepalive_timeout(c);
   if (state_ != TcpState::Closed && timers_.take(TimerKind::Reorder, c.now)) reorder_timeout(c);

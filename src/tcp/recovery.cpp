@@ -46,44 +46,9 @@ void Connection::recover(Context& c, const Acknowledgement& ack) {
   if (!nothing_new) [[unlikely]]
     alert(c, ack);
 
-  const bool round_began = rate_.arrived(arrivals);
   const std::uint32_t newly_lost = snd_.lost() > lost_before ? snd_.lost() - lost_before : 0;
-  rate_.lost(newly_lost);
-  steer_window(c, ack, round_began, newly_lost);
-}
-
-// The window follows what arrived: by Proportional Rate Reduction while it falls, else as the congestion control says.
-void Connection::steer_window(const Context& c, const Acknowledgement& ack, bool round_began,
-                              std::uint32_t newly_lost) {
-  std::uint32_t arrived = ack.arrivals.arrived;
-  if (!sack_ && ack.duplicate) arrived = send_mss();
-  if (!sack_ && ack.advanced && ack.counted_before > 0) {
-    // Duplicates have told of it before.
-    const std::uint32_t fresh = arrived - std::min(arrived, ack.counted_before);
-    arrived = std::max(fresh, std::min(arrived, send_mss()));
-  }
-  if (recovery_.reduces_window()) {
-    if (arrived == 0 && !ack.advanced) return;
-    window_.cwnd =
-        recovery_.prr.window(arrived, in_flight(), window_.ssthresh, send_mss(), ack.advanced && newly_lost == 0);
-    return;
-  }
-  // As Linux: what is SACKed opens the window only on a path that is known to reorder.
-  if (arrived == 0 || (!ack.advanced && !rack_.reordering_seen())) return;
-  AckSample sample;
-  sample.now = c.now;
-  sample.arrived = arrived;
-  sample.in_flight = in_flight();
-  sample.in_flight_before = ack.in_flight_before;
-  sample.rtt = ack.rtt;
-  sample.srtt = rtt_.srtt();
-  sample.min_rtt = rtt_.min_rtt();
-  sample.round_began = round_began;
-  // RFC 7661, as Linux: in slow start half of the window used will do, for it doubles.
-  sample.window_limited = cwnd_limited_ || recovery_.state == CaState::Loss ||
-                          (window_.in_slow_start() && window_.cwnd < 2 * ack.in_flight_before);
-  window_.mss = send_mss();
-  congestion_control().acknowledged(window_, sample);
+  note_loss(c, newly_lost);
+  steer_window(c, ack, newly_lost);
 }
 
 // Something points to a loss, or one is being repaired. In the order of Linux's tcp_fastretrans_alert().
@@ -136,7 +101,7 @@ bool Connection::leave_state(Context& c, const Acknowledgement& ack) {
     case CaState::Cwr:
       // Not before the peer has seen CWR in what was sent since (as Linux).
       if (snd_.una() == recovery_.high && ecn_.agreed()) return false;
-      end_reduction();
+      end_reduction(c);
       set_recovery_state(CaState::Open);
       return false;
     case CaState::Recovery:
@@ -149,7 +114,7 @@ bool Connection::leave_state(Context& c, const Acknowledgement& ack) {
       dup_bytes_ = 0;
       // Duplicates of retransmissions would look like a loss (RFC 6582 §3.2 step 1).
       if (!sack_ && snd_.una() == recovery_.high) return true;
-      end_reduction();
+      end_reduction(c);
       set_recovery_state(CaState::Open);
       return false;
     default:
@@ -231,13 +196,16 @@ void Connection::begin_reduction(const Context& c, Congestion why, std::uint32_t
   recovery_.probe_end.reset();
   recovery_.prr.start(window_.cwnd);
   window_.mss = send_mss();
-  window_.ssthresh = congestion_control().ssthresh(window_, {c.now, why, flight});
+  window_.ssthresh = congestion_control(c).ssthresh(window_, {c.now, why, flight});
   window_.counted = 0;
   ecn_.window_reduced();
 }
 
-void Connection::end_reduction() noexcept {
-  if (window_.ssthresh < CongestionWindow::kLargest && (recovery_.state == CaState::Cwr || recovery_.undo.armed()))
+void Connection::end_reduction(const Context& c) {
+  CongestionControl& control = congestion_control(c);
+  control.recovered(window_);
+  if (!control.steers_alone() && window_.ssthresh < CongestionWindow::kLargest &&
+      (recovery_.state == CaState::Cwr || recovery_.undo.armed()))
     window_.cwnd = std::max(window_.ssthresh, window_.mss);
   recovery_.undo.end();
 }
@@ -264,6 +232,7 @@ void Connection::congestion_echoed(Context& c, std::uint32_t flight) {
 void Connection::enter_loss(Context& c) {
   const bool first = recovery_.state < CaState::Loss || at_or_after(snd_.una(), recovery_.high);
   const bool new_recovery = recovery_.state < CaState::Recovery;
+  const std::uint32_t lost_before = snd_.lost();
   if (recovery_.reneged || snd_.reneged()) {
     c.env.counters.add(Counter::TcpExt_TCPSACKReneging);
     snd_.forget_sacked();
@@ -282,9 +251,10 @@ void Connection::enter_loss(Context& c) {
   window_.mss = send_mss();
   if (new_recovery || (first && retransmits_ == 0)) {
     recovery_.undo.begin(snd_.una(), window_.cwnd, window_.ssthresh);
-    window_.ssthresh = congestion_control().ssthresh(window_, {c.now, Congestion::Timeout, snd_.outstanding()});
+    window_.ssthresh = congestion_control(c).ssthresh(window_, {c.now, Congestion::Timeout, snd_.outstanding()});
     ecn_.window_reduced();
   }
+  if (snd_.lost() > lost_before) note_loss(c, snd_.lost() - lost_before);
   window_.cwnd = in_flight() + window_.mss;
   window_.counted = 0;
   recovery_.probe_end.reset();
@@ -333,6 +303,7 @@ void Connection::after_timeout(Context& c, const Acknowledgement& ack) {
     if (may_undo(ack)) return undo_timeout(c, false);
     rack_.recovered();
     totals_.recovered_from_timeouts(c.now - timeouts_began_);
+    congestion_control(c).recovered(window_);
     recovery_.undo.end();
     set_recovery_state(CaState::Open);
   }
@@ -349,7 +320,7 @@ void Connection::undo(Context& c, Counter counter) {
   c.env.counters.add(counter);
   window_.cwnd = std::max(window_.cwnd, recovery_.undo.prior_cwnd());
   window_.ssthresh = std::max(window_.ssthresh, recovery_.undo.prior_ssthresh());
-  congestion_control().undone();
+  congestion_control(c).undone(window_);
   recovery_.undo.end();
 }
 
@@ -408,7 +379,7 @@ void Connection::judge_probe(Context& c, const Acknowledgement& ack) {
     if (recovery_.state >= CaState::Cwr) return;
     begin_reduction(c, Congestion::Loss, ack.unacked_before);
     set_recovery_state(CaState::Cwr);
-    end_reduction();
+    end_reduction(c);
     set_recovery_state(CaState::Open);
   } else if (!ack.advanced && ack.arrivals.sacked == 0) {
     recovery_.probe_end.reset();  // a duplicate acknowledgement without a block: both arrived
@@ -421,9 +392,9 @@ void Connection::reorder_timeout(Context& c) {
   detect_losses(c);
   const std::uint32_t lost = snd_.lost();
   if (lost > lost_before) {
-    rate_.lost(lost - lost_before);
+    note_loss(c, lost - lost_before);
     if (recovery_.state < CaState::Recovery) enter_recovery(c, false, snd_.outstanding());
-    if (recovery_.state == CaState::Recovery)
+    if (recovery_.state == CaState::Recovery && !congestion_control(c).steers_alone())
       window_.cwnd = recovery_.prr.window(send_mss(), in_flight(), window_.ssthresh, send_mss(), false);
   }
   if (snd_.outstanding() > 0) timers_.arm(TimerKind::Retransmit, c.now + rto());

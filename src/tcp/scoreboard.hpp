@@ -40,6 +40,10 @@ class Scoreboard {
     std::uint32_t length;
   };
   [[nodiscard]] std::optional<Stretch> first_lost(std::uint32_t limit) const noexcept;
+  // How the last of what is believed lost went out at first; only while something is.
+  [[nodiscard]] const Transmission& last_lost() const noexcept {
+    return sent_[sent_holding(lost_.back().end - 1u)].how;
+  }
   // The last segment of what was sent; only if not empty.
   [[nodiscard]] Stretch last_segment(std::uint32_t mss) const noexcept {
     const Sent& last = sent_.back();

@@ -84,6 +84,7 @@ class SendHalf {
     return lost() > 0 ? work_->board.first_lost(limit) : std::nullopt;
   }
   // The last segment of what was sent; only while something is in flight.
+  [[nodiscard]] const Transmission& last_lost() const noexcept { return work_->board.last_lost(); }
   [[nodiscard]] Stretch last_segment(std::uint32_t mss) const noexcept { return work_->board.last_segment(mss); }
   // A stretch went out again.
   void resent(const Stretch& stretch, const Transmission& how) {

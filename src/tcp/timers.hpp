@@ -18,6 +18,7 @@ enum class TimerKind : std::uint8_t {
   DelayedAck,  // RFC 9293 §3.8.6.3
   Close,       // how long close() may wait, and how long an orphan may stay in FIN_WAIT_2
   Keepalive,   // RFC 9293 §3.8.4
+  Pacing,      // more may go out
   kCount
 };
 
@@ -37,6 +38,8 @@ constexpr std::string_view name_of(TimerKind kind) noexcept {
       return "close";
     case TimerKind::Keepalive:
       return "keepalive";
+    case TimerKind::Pacing:
+      return "pacing";
     case TimerKind::kCount:
       break;
   }

@@ -31,8 +31,11 @@ bool Connection::transmit_segment(Context& c, TxPacket& packet) {
   if (syn_due_) return transmit_syn(c, packet);
   if (state_ == TcpState::SynSent) return false;
   if (may_send_data()) {
-    if (recovery_.send_new_first && transmit_new(c, packet)) return true;
-    if (transmit_lost(c, packet) || transmit_new(c, packet) || transmit_tail_probe(c, packet)) return true;
+    if (!held_by_pacing(c)) {
+      if (recovery_.send_new_first && transmit_new(c, packet)) return true;
+      if (transmit_lost(c, packet) || transmit_new(c, packet)) return true;
+    }
+    if (transmit_tail_probe(c, packet)) return true;
   }
   return transmit_probe(c, packet) || transmit_ack(c, packet);
 }
@@ -110,7 +113,8 @@ std::uint32_t Connection::max_payload() const noexcept {
   // The device cuts nothing, or would have one urgent pointer for what needs many.
   if (path_.max_super_segment <= path_.mtu || sends_urgent()) return mss;
   const std::uint32_t header = header_overhead(tuple_.local.address.is_v4()) + (timestamps_ ? kTimestampsSize : 0);
-  const std::uint32_t room = path_.max_super_segment > header ? path_.max_super_segment - header : 0;
+  std::uint32_t room = path_.max_super_segment > header ? path_.max_super_segment - header : 0;
+  if (const std::uint64_t rate = pacing_rate(); rate != 0) room = std::min(room, Pacer::quantum(rate, mss));
   return room > mss ? room - room % mss : mss;
 }
 
@@ -162,7 +166,7 @@ std::uint32_t Connection::sendable_length(std::uint32_t window) noexcept {
     return 0;
   }
   std::uint32_t length = std::min({unsent, window, room, max_payload()});
-  if (length < unsent && room < unsent && room <= window) cwnd_limited_ = true;
+  if (length < unsent && length == room) cwnd_limited_ = true;
   const std::uint32_t tail = length % mss;
   if (tail == 0) return length;
   // A short segment only at the end of what was written.
@@ -218,8 +222,7 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
   if ((unsent == 0 && !fin_unsent) || (snd_.lost() > 0 && !recovery_.send_new_first)) return false;
   // RFC 9293 §3.8.6: before the handshake is over a Fast Open server is bound by the window of the SYN.
   const std::uint32_t window = snd_.usable_window();
-  // RFC 5681 §4.1
-  if (snd_.outstanding() == 0 && last_sent_ != Instant{} && c.now - last_sent_ > rto()) restart_after_idle(c);
+  if (snd_.outstanding() == 0) begin_flight(c);
 
   if (mtu_probing_ != nullptr) [[unlikely]] {
     const MtuProbe probe = transmit_mtu_probe(c, packet);
@@ -276,30 +279,20 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
 void Connection::record_sent(const Context& c, std::uint32_t length, SendHalf::WorkCache& cache) {
   snd_.sent(length, rate_.transmission(c.now, in_flight() + length, length), cache);
   if (recovery_.reduces_window()) recovery_.prr.sent(length);
+  pacer_.sent(c.now, length, pacing_rate());
 }
 
 // And this not.
 void Connection::record_resent(Context& c, const SendHalf::Stretch& stretch, std::uint32_t payload) {
   snd_.resent(stretch, rate_.transmission(c.now, in_flight() + stretch.length, stretch.length));
   if (recovery_.reduces_window()) recovery_.prr.sent(stretch.length);
+  pacer_.sent(c.now, stretch.length, pacing_rate());
   if (recovery_.undo.armed()) recovery_.undo.resent(stretch.length, c.now);
   const std::uint32_t mss = send_mss();
   const std::uint32_t segments = std::max(1u, (payload + mss - 1) / mss);
   total_retrans_ += segments;
   bytes_retrans_ += payload;
   c.env.counters.add(Counter::Tcp_RetransSegs, segments);
-}
-
-// RFC 5681 §4.1, as Linux (RFC 2861): half of the window for each time-out that passed without sending.
-void Connection::restart_after_idle(const Context& c) {
-  const Duration idle = c.now - last_sent_;
-  congestion_control().restarted(idle);
-  if (!c.env.settings.tcp_slow_start_after_idle) return;
-  const std::uint32_t least = std::min(window_.cwnd, CongestionWindow::kInitialSegments * send_mss());
-  window_.ssthresh = std::max(window_.ssthresh, window_.cwnd / 4 * 3);
-  for (Duration passed = rto(); passed < idle && window_.cwnd > least; passed += rto()) window_.cwnd /= 2;
-  window_.cwnd = std::max(window_.cwnd, least);
-  window_.counted = 0;
 }
 
 // RFC 8985 §7.3: new data if the peer's window has room, whatever the congestion window says; else the last segment

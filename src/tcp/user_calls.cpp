@@ -62,6 +62,7 @@ void Connection::after_write(std::uint8_t flags) {
 Result<std::size_t> Connection::write(Context& c, ByteSpan bytes, std::uint8_t flags) {
   const Observation observation = observe(c);
   if (const auto allowed = may_write(); !allowed) return std::unexpected(allowed.error());
+  note_lack_of_data();
   std::uint64_t room = write_room(c.env);
   if (room > 0 && !bytes.empty()) {
     waits_for_memory_ = !memory_to_write(c);
@@ -81,6 +82,7 @@ Result<void> Connection::write(Context& c, Slice bytes, std::uint8_t flags) {
   const Observation observation = observe(c);
   if (const auto allowed = may_write(); !allowed) return std::unexpected(allowed.error());
   if (bytes.empty()) return {};
+  note_lack_of_data();
   const bool room = write_room(c.env) > 0;
   waits_for_memory_ = room && !memory_to_write(c);
   if (!room || waits_for_memory_) {

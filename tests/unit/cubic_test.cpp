@@ -180,7 +180,7 @@ TEST(Cubic, UndoneIsAsIfNothingHadBeen) {
   }
   const CongestionWindow before = flow.window;
   flow.reduce();
-  flow.cubic.undone();
+  flow.cubic.undone(flow.window);
   flow.window = before;
   for (Flow* each : {&flow, &undisturbed}) each->run(8s);
   EXPECT_EQ(flow.window.cwnd, undisturbed.window.cwnd);
@@ -195,7 +195,7 @@ TEST(Cubic, TimeThatWasNotUsedDoesNotCount) {
   }
   const double before = flow.segments();
   idle.now += 60s;
-  idle.cubic.restarted(60s);
+  idle.cubic.restarted(idle.window, idle.now);
   for (int i = 0; i < 600; ++i) {
     slow_writer.now += 100ms;
     slow_writer.acknowledge(kMss, false);

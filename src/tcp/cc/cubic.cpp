@@ -116,10 +116,10 @@ std::uint32_t Cubic::ssthresh(const CongestionWindow& window, const CongestionEv
   return std::max(reduced, 2 * window.mss);
 }
 
-// §5.8
-void Cubic::restarted(Duration idle) {
-  state_.epoch_start += idle;
-  last_ack_ += idle;
+// §5.8: while nothing was in flight no time has passed.
+void Cubic::restarted(CongestionWindow&, Instant now) {
+  if (state_.in_epoch) state_.epoch_start += now - last_ack_;
+  last_ack_ = now;
 }
 
 }  // namespace ff::tcp

@@ -18,8 +18,8 @@ class Cubic final : public CongestionControl {
   // RFC 9438 §4.6, by the window instead of what is in flight, as Linux: where the application left it unused it has
   // not grown (§5.8).
   [[nodiscard]] std::uint32_t ssthresh(const CongestionWindow& window, const CongestionEvent& event) override;
-  void undone() override { state_ = before_; }
-  void restarted(Duration idle) override;
+  void undone(CongestionWindow&) override { state_ = before_; }
+  void restarted(CongestionWindow& window, Instant now) override;
 
   // §4.2, equation 2: how long it takes the window to grow by `deficit` to W_max.
   [[nodiscard]] static std::chrono::microseconds time_to_grow(std::uint32_t deficit, std::uint32_t mss) noexcept;

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "tcp/cc/bbr.hpp"
 #include "tcp/cc/cubic.hpp"
 #include "tcp/cc/reno.hpp"
 
@@ -25,7 +26,7 @@ bool is_word(std::string_view name) noexcept {
 }  // namespace
 
 CongestionControls::CongestionControls() {
-  for (const auto& builtin : {make<Reno>, make<Cubic>}) (void)add(builtin);
+  for (const auto& builtin : {make<Reno>, make<Cubic>, make<Bbr>}) (void)add(builtin);
 }
 
 Result<void> CongestionControls::add(CongestionControlFactory make) {
