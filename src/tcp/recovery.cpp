@@ -214,7 +214,7 @@ void Connection::enter_recovery(Context& c, bool echoes_mark, std::uint32_t flig
   c.env.counters.add(sack_ ? Counter::TcpExt_TCPSackRecovery : Counter::TcpExt_TCPRenoRecovery);
   // What a mark has reduced stays so.
   const bool marked = echoes_mark || recovery_.state == CaState::Cwr;
-  recovery_.undo.begin(snd_.una(), marked ? 0 : window_.cwnd, marked ? 0 : window_.ssthresh);
+  recovery_.undo.begin(snd_.una(), marked ? 0 : window_.cwnd, marked ? 0 : window_.ssthresh, snd_.resent_in_flight());
   if (recovery_.state != CaState::Cwr) begin_reduction(c, Congestion::Loss, flight);
   recovery_.high = snd_.nxt();
   set_recovery_state(CaState::Recovery);
@@ -250,7 +250,7 @@ void Connection::enter_loss(Context& c) {
   dup_bytes_ = 0;
   window_.mss = send_mss();
   if (new_recovery || (first && retransmits_ == 0)) {
-    recovery_.undo.begin(snd_.una(), window_.cwnd, window_.ssthresh);
+    recovery_.undo.begin(snd_.una(), window_.cwnd, window_.ssthresh, snd_.resent_in_flight());
     window_.ssthresh = congestion_control(c).ssthresh(window_, {c.now, Congestion::Timeout, snd_.outstanding()});
     ecn_.window_reduced();
   }

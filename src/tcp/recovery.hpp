@@ -59,13 +59,14 @@ class Prr {
 // timestamp from before the first of them (RFC 3522, "Eifel").
 class Undo {
  public:
-  void begin(Seq una, std::uint32_t cwnd, std::uint32_t ssthresh) noexcept {
+  // `repeats`: bytes sent again before that are in flight still. What tells of them is no proof about what follows.
+  void begin(Seq una, std::uint32_t cwnd, std::uint32_t ssthresh, std::uint32_t repeats) noexcept {
     armed_ = true;
     marker_ = una;
     prior_cwnd_ = cwnd;
     prior_ssthresh_ = ssthresh;
-    repeated_.reset();
-    first_repeat_at_ = Instant{};
+    repeated_ = repeats > 0 ? std::optional(repeats) : std::nullopt;
+    if (repeats == 0) first_repeat_at_ = Instant{};
   }
   void end() noexcept { armed_ = false; }
   [[nodiscard]] bool armed() const noexcept { return armed_; }
@@ -73,7 +74,7 @@ class Undo {
   [[nodiscard]] std::uint32_t prior_ssthresh() const noexcept { return prior_ssthresh_; }
 
   void resent(std::uint32_t bytes, Instant now) noexcept {
-    repeated_ = repeated_.value_or(0) + bytes;
+    if (armed_) repeated_ = repeated_.value_or(0) + bytes;
     if (first_repeat_at_ == Instant{}) first_repeat_at_ = now;
   }
   void duplicate_reported(Seq end, std::uint32_t bytes) noexcept {

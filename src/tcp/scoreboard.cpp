@@ -187,6 +187,13 @@ void Scoreboard::judge(Seq first, Seq end) {
   });
 }
 
+std::uint32_t Scoreboard::resent_in_flight() const noexcept {
+  std::uint32_t bytes = 0;
+  for (std::size_t i = 0; i < resent_.size(); ++i)
+    bytes += static_cast<std::uint32_t>(resent_[i].end - resent_[i].first);
+  return bytes;
+}
+
 Scoreboard::Detected Scoreboard::detect_losses(Instant newest, Seq newest_end, Instant horizon) {
   Detected found;
   if (sent_.empty()) return found;

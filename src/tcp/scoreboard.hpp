@@ -40,6 +40,7 @@ class Scoreboard {
     std::uint32_t length;
   };
   [[nodiscard]] std::optional<Stretch> first_lost(std::uint32_t limit) const noexcept;
+  [[nodiscard]] std::uint32_t resent_in_flight() const noexcept;
   // How the last of what is believed lost went out at first; only while something is.
   [[nodiscard]] const Transmission& last_lost() const noexcept {
     return sent_[sent_holding(lost_.back().end - 1u)].how;

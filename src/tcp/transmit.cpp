@@ -287,7 +287,7 @@ void Connection::record_resent(Context& c, const SendHalf::Stretch& stretch, std
   snd_.resent(stretch, rate_.transmission(c.now, in_flight() + stretch.length, stretch.length));
   if (recovery_.reduces_window()) recovery_.prr.sent(stretch.length);
   pacer_.sent(c.now, stretch.length, pacing_rate());
-  if (recovery_.undo.armed()) recovery_.undo.resent(stretch.length, c.now);
+  recovery_.undo.resent(stretch.length, c.now);
   const std::uint32_t mss = send_mss();
   const std::uint32_t segments = std::max(1u, (payload + mss - 1) / mss);
   total_retrans_ += segments;
