@@ -127,5 +127,42 @@ WIRE_TEST(CongestionControl, CubicTakesLess) {
   w.require(w.info().snd_ssthresh == 7000, "after a time-out, too");
 }
 
+// SO_MAX_PACING_RATE: nothing goes out sooner than it allows, and nothing is lost sight of meanwhile.
+WIRE_TEST(Pacing, SpreadsAWindowOverTime) {
+  SocketOptions options;
+  options.max_pacing_rate = 100'000;
+  w.listen({.options = options});
+  w.establish();
+  w.write(stream(1, 4000));
+  w.out(data(1, 1000).ack(1));
+  w.advance(10ms);
+  w.out(data(1001, 1000).ack(1));
+  w.require(w.info().pacing_rate == 100'000, "as the option says");
+  // Acknowledgements do not wait for it.
+  w.in(data(1, 3).ack(1));
+  w.out(segment(2001).ack(4));
+  w.advance(10ms);
+  w.out(data(2001, 1000).ack(4));
+  w.options({});
+  w.out(data(3001, 1000).ack(4).psh());
+}
+
+// BBR paces from the first segment on: ten segments over a round trip, 2.77 times over.
+WIRE_TEST(Pacing, BbrSpreadsTheFirstWindow) {
+  w.set("tcp_congestion_control", "bbr");
+  w.establish();
+  w.write(stream(1, 3000));
+  w.out(data(1, 1000).ack(1));
+  w.silent();
+  w.require(w.info().pacing_rate == 2'770'000, "ten segments in 10 ms, times 2.77");
+  w.advance(361010ns);
+  w.out(data(1001, 1000).ack(1));
+  w.advance(361010ns);
+  w.out(data(2001, 1000).ack(1).psh());
+  w.advance(10ms);
+  w.in(segment(1).ack(3001));
+  w.require(w.info().delivery_rate > 0 && w.info().delivery_rate_app_limited, "three segments do not fill the path");
+}
+
 }  // namespace
 }  // namespace ff::wiretest
