@@ -1,4 +1,4 @@
-// Scenarios of congestion: D7.
+// Scenarios of congestion: D5, D6 and D7.
 #include <string>
 
 #include "lab/lab.hpp"
@@ -6,6 +6,56 @@
 
 namespace ff::lab {
 namespace {
+
+// ---- D5 ------------------------------------------------------------------------------------------------------------
+
+constexpr std::uint64_t kRate = 20'000'000;
+constexpr sim::QueueLimit kQueue{.packets = 83};  // a round trip's worth
+
+void two_controls(Lab& lab) {
+  const std::string chosen = lab.client.setting("tcp_congestion_control");
+  const double loss = std::stod(lab.parameter("loss")) / 100;
+  const Connected both = connected(lab);
+  lab.expect_equal("the connection's congestion control", both.client.info().congestion_control, chosen);
+  lab.path({.delay = kDelay, .rate = kRate, .queue = kQueue, .loss = loss});
+  lab.say("the path carries 20 Mbit/s, holds as much as it carries in a round trip, and loses {} % of the packets",
+          lab.parameter("loss"));
+  const std::string text = text_of(4'000'000);
+  const Duration before = lab.elapsed();
+  lab.expect(transfer(lab, both, text) == text, "4 MB arrive");
+  const double seconds = std::chrono::duration<double>(lab.elapsed() - before).count();
+  const double share = static_cast<double>(text.size()) * 8 / seconds / static_cast<double>(kRate);
+  const std::string took =
+      fmt::format("{} took {:.1f} s, {:.0f} % of what the path carries", chosen, seconds, 100 * share);
+  const std::uint64_t repeated = lab.client.count(Counter::Tcp_RetransSegs);
+  lab.say("segments sent again: {}", repeated);
+  if (loss == 0 || chosen == "bbr") {
+    lab.expect(share > 0.5, took);
+  } else {
+    lab.expect(share < 0.5, took + ": each loss counts as a sign of congestion");
+  }
+}
+
+// ---- D6 ------------------------------------------------------------------------------------------------------------
+
+void paced_window(Lab& lab) {
+  lab.client.set("tcp_congestion_control", "bbr");
+  const bool paced = lab.client.setting("tcp_congestion_control") == "bbr";
+  const Connected both = connected(lab);
+  lab.path({.delay = kDelay, .rate = kRate});
+  const std::string text = text_of(14'000);
+  lab.expect(transfer(lab, both, text) == text, "14,000 bytes arrive");
+  std::vector<Instant> times;
+  for (const Segment& segment : lab.seen(lab.client, data)) times.push_back(segment.time);
+  const Duration spread = times.back() - times.front();
+  lab.expect(times.size() == 10, "as ten segments, the first window");
+  if (paced) {
+    lab.expect(spread > kRoundTrip / 4 && spread < kRoundTrip / 2,
+               fmt::format("spread over {} ms: 2.77 windows would take a round trip", spread / 1ms));
+  } else {
+    lab.expect(spread < 1ms, "all at once");
+  }
+}
 
 // ---- D7 ------------------------------------------------------------------------------------------------------------
 
@@ -37,12 +87,32 @@ void congestion_marks(Lab& lab) {
 
 std::vector<Scenario> congestion_scenarios() {
   return {
+      {.name = "two-controls",
+       .ids = {"D5"},
+       .summary = "the same transfer over the same path with another congestion control",
+       .lesson =
+           "Reno and CUBIC take every lost packet for a sign that the path is full and send less for a while; on a "
+           "path that loses packets for another reason they use a fraction of it. BBR measures how fast the path "
+           "delivers and how long an empty one takes, sends at that rate, and slows down only when more than 2 % of "
+           "the packets of a round trip get lost.",
+       .knobs = {{"client.tcp_congestion_control", {"cubic", "bbr", "reno"}, ""},
+                 {"loss", {"1", "0"}, "per cent of the packets that get lost"}},
+       .play = two_controls},
+      {.name = "paced-window",
+       .ids = {"D6"},
+       .summary = "a sender that paces spreads its window over the round trip",
+       .lesson =
+           "What a window allows may leave at once, and then waits in a queue where the path is slow. BBR says not "
+           "only how much may be in the network but also how fast it may go there; SO_MAX_PACING_RATE does so for "
+           "every congestion control.",
+       .knobs = {{"client.tcp_congestion_control", {"bbr", "cubic", "reno"}, ""}},
+       .play = paced_window},
       {.name = "congestion-marks",
        .ids = {"D7"},
        .summary = "a router marks packets before its queue overflows, and the sender slows down in time",
        .lesson =
            "A sender finds out how fast a path is by going faster until packets are lost. With ECN a router marks "
-           "packets while its queue grows; the receiver echoes the mark, the sender halves its window as if it had "
+           "packets while its queue grows; the receiver echoes the mark, the sender shrinks its window as if it had "
            "lost something, and nothing has to be sent twice.",
        .knobs = {{"client.tcp_ecn", {"1", "2"}, ""}, {"server.tcp_ecn", {"2", "0"}, ""}},
        .play = congestion_marks},

@@ -83,10 +83,11 @@ class SendHalf {
   [[nodiscard]] std::optional<Stretch> first_lost(std::uint32_t limit) const noexcept {
     return lost() > 0 ? work_->board.first_lost(limit) : std::nullopt;
   }
-  // The last segment of what was sent; only while something is in flight.
   // Bytes that were sent more than once and have not arrived.
   [[nodiscard]] std::uint32_t resent_in_flight() const noexcept { return work_ ? work_->board.resent_in_flight() : 0; }
+  // See Scoreboard; only while something is believed lost.
   [[nodiscard]] const Transmission& last_lost() const noexcept { return work_->board.last_lost(); }
+  // The last segment of what was sent; only while something is in flight.
   [[nodiscard]] Stretch last_segment(std::uint32_t mss) const noexcept { return work_->board.last_segment(mss); }
   // A stretch went out again.
   void resent(const Stretch& stretch, const Transmission& how) {
