@@ -228,7 +228,10 @@ void put_share(InfoText& text, std::string_view name, Duration part, Duration wh
 }
 
 void put_recovery(InfoText& text, const ConnectionInfo& info) {
+  if (info.pacing_rate != 0) text.put("pacing_rate {}bps", info.pacing_rate * 8);
+  if (info.delivery_rate != 0) text.put("delivery_rate {}bps", info.delivery_rate * 8);
   text.put_nonzero("delivered", info.delivered);
+  if (info.delivery_rate_app_limited) text.put("app_limited");
   if (info.busy_time > Duration::zero()) {
     text.put("busy:{}ms", whole_milliseconds(info.busy_time));
     put_share(text, "rwnd_limited", info.rwnd_limited, info.busy_time);

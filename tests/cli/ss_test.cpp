@@ -195,6 +195,10 @@ TEST(SsText, ShowsTimersMemoryAndInfo) {
   info.rto = 204ms;
   info.rtt = 53us;
   info.rttvar = 30us;
+  info.pacing_rate = 2'000'000;
+  info.delivery_rate = 1'500'000;
+  info.delivered = 12;
+  info.delivery_rate_app_limited = true;
   info.unacked = 2000;
   info.retransmits = 2;
   info.total_retrans = 5;
@@ -208,7 +212,8 @@ TEST(SsText, ShowsTimersMemoryAndInfo) {
   const SsStyle style{.numeric = true, .timers = true, .memory = true, .info = true, .header = false};
   const std::string text = ss_table({socket}, style, now);
   EXPECT_THAT(text, HasSubstr("4000 timer:(on,200ms,2)\n\t skmem:(r1,rb2,t3,tb4,f0,w5,o0,bl0,d6) ts sack reno rto:204 "
-                              "rtt:0.053/0.03 mss:1448 cwnd:10 ssthresh:7 send 2185660377bps lastsnd:252 busy:200ms "
+                              "rtt:0.053/0.03 mss:1448 cwnd:10 ssthresh:7 send 2185660377bps lastsnd:252 "
+                              "pacing_rate 16000000bps delivery_rate 12000000bps delivered:12 app_limited busy:200ms "
                               "rwnd_limited:50ms(25.0%) unacked:2 retrans:2/5 total_rto:3 total_rto_recoveries:2 "
                               "total_rto_time:900ms fastopen_client_fail:2"));
   SsStyle flat = style;

@@ -2,6 +2,7 @@
 #include "tcp/cc/bbr.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/random.hpp"
 

@@ -1,5 +1,6 @@
 // BBR's model of the path: draft-ietf-ccwg-bbr-06 §5.5.
 #include <algorithm>
+#include <utility>
 
 #include "tcp/cc/bbr.hpp"
 #include "tcp/pacing.hpp"

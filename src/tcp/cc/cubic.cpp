@@ -1,6 +1,7 @@
 #include "tcp/cc/cubic.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace ff::tcp {
 
