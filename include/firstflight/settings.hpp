@@ -117,10 +117,10 @@ struct Settings {
   std::uint32_t tcp_retries2 = 15;               // net.ipv4.tcp_retries2
   bool tcp_rfc1337 = false;                      // net.ipv4.tcp_rfc1337
   bool tcp_rfc793_rto = false;                   // net.ipv4.tcp_rfc793_rto; Linux has no such setting
-  BufferSizes tcp_rmem{4096, 131072, 6291456};   // net.ipv4.tcp_rmem
+  BufferSizes tcp_rmem{4096, 131072, 33554432};  // net.ipv4.tcp_rmem
   std::uint32_t tcp_tw_reuse = 2;                // net.ipv4.tcp_tw_reuse
   std::uint32_t tcp_tw_reuse_delay = 1000;       // net.ipv4.tcp_tw_reuse_delay
-  BufferSizes tcp_wmem{4096, 16384, 4194304};    // net.ipv4.tcp_wmem
+  BufferSizes tcp_wmem{4096, 16384, 67108864};   // net.ipv4.tcp_wmem
   bool tcp_sack = true;                          // net.ipv4.tcp_sack
   bool tcp_slow_start_after_idle = true;         // net.ipv4.tcp_slow_start_after_idle
   bool tcp_stdurg = false;                       // net.ipv4.tcp_stdurg

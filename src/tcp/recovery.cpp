@@ -346,6 +346,7 @@ void Connection::undo_timeout(Context& c, bool by_frto) {
 
 // Of the last segments of a flight no duplicates tell: so that their loss need not wait for the time-out.
 void Connection::schedule_probe(Context& c) {
+  const Instant former = timers_[TimerKind::LossProbe];
   timers_.cancel(TimerKind::LossProbe);
   if (!sack_ || c.env.settings.tcp_early_retrans == 0 || !synchronized()) return;
   if (snd_.outstanding() == 0 || snd_.sacked() > 0 || recovery_.probe_end) return;
@@ -354,9 +355,11 @@ void Connection::schedule_probe(Context& c) {
   Instant due = c.now + kProbeWithoutRtt;
   if (rtt_.measured()) {
     const bool single = snd_.outstanding() <= send_mss();
-    const Duration margin = single ? std::max(rtt_.srtt(), kWorstDelayedAck) : rtt_.srtt() + kProbeMargin;
+    const Duration margin = std::max(rtt_.srtt(), single ? kWorstDelayedAck : kProbeMargin);
     due = std::max(last_sent_ + rtt_.srtt() + margin, c.now + kProbeMargin);
   }
+  // An acknowledgement that comes when one of the last would be due, and is none, gives no more time to it.
+  if (c.now > last_sent_ + rtt_.srtt() + rtt_.srtt() / 4) due = std::min(due, former);
   timers_.arm(TimerKind::LossProbe, std::min(due, timers_[TimerKind::Retransmit]));
 }
 

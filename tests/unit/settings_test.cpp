@@ -48,7 +48,7 @@ TEST(Settings, ReadBackWhatWasWritten) {
 
 TEST(Settings, HaveLinuxDefaultsAndForms) {
   const Settings settings;
-  EXPECT_EQ(*get_setting(settings, "net.ipv4.tcp_rmem"), "4096\t131072\t6291456");
+  EXPECT_EQ(*get_setting(settings, "net.ipv4.tcp_rmem"), "4096\t131072\t33554432");
   EXPECT_EQ(*get_setting(settings, "net.ipv4.ip_local_port_range"), "32768\t60999");
   EXPECT_EQ(*get_setting(settings, "net.ipv4.tcp_fin_timeout"), "60");
   EXPECT_EQ(*get_setting(settings, "net.ipv4.tcp_timestamps"), "1");

@@ -29,6 +29,7 @@ std::string Variant::to_string() const {
 Wire::Wire(const Variant& variant) : variant_(variant) {
   settings_.tcp_moderate_rcvbuf = false;      // receive windows that follow from the buffer's size alone
   settings_.tcp_congestion_control = "reno";  // congestion windows that the reader can reckon with in his head
+  settings_.tcp_rmem.max = 6291456;           // a window scale of 7
   use(0);
 }
 

@@ -188,7 +188,7 @@ WIRE_TEST(TailLossProbe, RepeatsTheLastSegment) {
 WIRE_TEST(TailLossProbe, ShowsWhatElseIsMissing) {
   in_flight(w, 4);
   w.in(acks_before(2));
-  w.advance(18ms);  // two round trips since they were sent, and a little
+  w.advance(10ms);  // two round trips since they were sent
   w.out(segment_again(4).psh());
   w.advance(10ms);
   w.in(acks_before(2).sack({segments(4, 4)}));
