@@ -2,12 +2,38 @@
 // socket(7). A connection has its listener's options when it is accepted.
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace ff {
+
+// The name of a congestion control: at most 15 characters, as with Linux (TCP_CA_NAME_MAX). Of a longer one 16 are
+// kept, which is nobody's name.
+class CongestionName {
+ public:
+  constexpr CongestionName() noexcept = default;
+  // NOLINTBEGIN(google-explicit-constructor): it stands for the text
+  constexpr CongestionName(std::string_view name) noexcept {
+    for (std::size_t i = 0; i < std::min(name.size(), text_.size()); ++i) text_[i] = name[i];
+  }
+  constexpr CongestionName(const char* name) noexcept : CongestionName(std::string_view(name)) {}
+  CongestionName(const std::string& name) noexcept : CongestionName(std::string_view(name)) {}
+  // NOLINTEND(google-explicit-constructor)
+  [[nodiscard]] constexpr bool empty() const noexcept { return text_[0] == '\0'; }
+  [[nodiscard]] constexpr std::string_view view() const noexcept {
+    return {text_.data(), static_cast<std::size_t>(std::find(text_.begin(), text_.end(), '\0') - text_.begin())};
+  }
+  friend constexpr bool operator==(const CongestionName&, const CongestionName&) noexcept = default;
+
+ private:
+  std::array<char, 16> text_{};
+};
 
 struct SocketOptions {
   // ---- SOL_SOCKET ----
@@ -17,9 +43,9 @@ struct SocketOptions {
   // SO_LINGER, seconds: how long close() waits for the peer to acknowledge everything, see Stack::close(). 0: it
   // resets, and leaves no TIME_WAIT.
   std::optional<std::uint32_t> linger{};
-  bool oob_inline = false;   // SO_OOBINLINE: urgent bytes stay where they are in the stream
-  std::uint32_t rcvbuf = 0;  // SO_RCVBUF, bytes of window; 0: tcp_rmem, growing
-  std::uint32_t sndbuf = 0;  // SO_SNDBUF, bytes; 0: tcp_wmem, growing
+  bool oob_inline = false;            // SO_OOBINLINE: urgent bytes stay where they are in the stream
+  std::uint32_t rcvbuf = 0;           // SO_RCVBUF, bytes of window; 0: tcp_rmem, growing
+  std::uint32_t sndbuf = 0;           // SO_SNDBUF, bytes; 0: tcp_wmem, growing
   std::uint64_t max_pacing_rate = 0;  // SO_MAX_PACING_RATE, bytes a second; 0: no bound
 
   // ---- IPPROTO_IP, IPPROTO_IPV6 ----
@@ -37,7 +63,7 @@ struct SocketOptions {
   std::uint32_t syncnt = 0;         // TCP_SYNCNT; 0: tcp_syn_retries, tcp_synack_retries
   std::uint32_t defer_accept = 0;   // TCP_DEFER_ACCEPT, seconds; listeners
   std::uint32_t maxseg = 0;         // TCP_MAXSEG, bytes; 0: what the path's MTU allows
-  std::string congestion{};         // TCP_CONGESTION; empty: tcp_congestion_control, on a connection what it has
+  CongestionName congestion{};      // TCP_CONGESTION; empty: tcp_congestion_control, on a connection what it has
   std::uint32_t notsent_lowat = 0;  // TCP_NOTSENT_LOWAT, bytes; 0: tcp_notsent_lowat
   bool save_syn = false;            // TCP_SAVE_SYN; listeners
 

@@ -63,7 +63,7 @@ std::uint32_t Stack::Impl::timestamp_offset(const FourTuple& tuple) const noexce
 // A connection could have these options.
 Result<void> Stack::Impl::check_options(const SocketOptions& options) const {
   if (!ff::check(options)) return std::unexpected(Error::InvalidArgument);
-  if (!options.congestion.empty() && env_.congestion_controls.find(options.congestion) == nullptr)
+  if (!options.congestion.empty() && env_.congestion_controls.find(options.congestion.view()) == nullptr)
     return std::unexpected(Error::NoSuchName);
   return {};
 }

@@ -9,10 +9,11 @@ namespace ff::tcp {
 // As TCP_CONGESTION says, else as tcp_congestion_control does when the connection begins. One that is chosen later
 // takes over the window as it is.
 void Connection::choose_congestion_control(const Environment& env) {
-  const std::string& wanted = options().congestion;
+  const std::string_view wanted = options().congestion.view();
   if (wanted.empty() && cc_kind_ != nullptr) return;
   const CongestionControls& all = env.congestion_controls;
-  const CongestionControls::Kind* kind = all.find(wanted.empty() ? env.settings.tcp_congestion_control : wanted);
+  const CongestionControls::Kind* kind =
+      all.find(wanted.empty() ? std::string_view(env.settings.tcp_congestion_control) : wanted);
   if (kind == nullptr) kind = &all.fallback();
   if (kind == cc_kind_) return;
   cc_kind_ = kind;
