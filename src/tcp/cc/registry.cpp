@@ -44,6 +44,7 @@ const CongestionControls::Kind* CongestionControls::find(std::string_view name) 
 
 std::vector<std::string> CongestionControls::names() const {
   std::vector<std::string> names;
+  names.reserve(kinds_.size());
   for (const Kind& kind : kinds_) names.push_back(kind.name);
   return names;
 }
