@@ -371,22 +371,20 @@ void Connection::probe_timeout(Context& c) {
 
 // §7.4: a probe that repeated data, and hid its loss, counts as a loss all the same.
 void Connection::judge_probe(Context& c, const Acknowledgement& ack) {
-  if (before(snd_.una(), *recovery_.probe_end)) return;
-  const bool repeated = recovery_.probe_repeated;
-  const bool both_arrived = ack.duplicate_reported && at_or_after(ack.duplicate_end, *recovery_.probe_end);
-  if (!repeated || both_arrived) {
-    recovery_.probe_end.reset();
-  } else if (ack.advanced && after(snd_.una(), *recovery_.probe_end)) {
-    c.env.counters.add(Counter::TcpExt_TCPLossProbeRecovery);
-    recovery_.probe_end.reset();
-    if (recovery_.state >= CaState::Cwr) return;
-    begin_reduction(c, Congestion::Loss, ack.unacked_before);
-    set_recovery_state(CaState::Cwr);
-    end_reduction(c);
-    set_recovery_state(CaState::Open);
-  } else if (!ack.advanced && ack.arrivals.sacked == 0) {
-    recovery_.probe_end.reset();  // a duplicate acknowledgement without a block: both arrived
-  }
+  const Seq end = *recovery_.probe_end;
+  if (before(snd_.una(), end)) return;
+  const bool reported = ack.duplicate_reported && at_or_after(ack.duplicate_end, end);
+  const bool both_arrived = reported || (!ack.advanced && ack.arrivals.sacked == 0);
+  const bool hid_a_loss = recovery_.probe_repeated && !both_arrived;
+  if (hid_a_loss && (!ack.advanced || snd_.una() == end)) return;  // a report may still follow
+  recovery_.probe_end.reset();
+  if (!hid_a_loss) return;
+  c.env.counters.add(Counter::TcpExt_TCPLossProbeRecovery);
+  if (recovery_.state >= CaState::Cwr) return;
+  begin_reduction(c, Congestion::Loss, ack.unacked_before);
+  set_recovery_state(CaState::Cwr);
+  end_reduction(c);
+  set_recovery_state(CaState::Open);
 }
 
 // A segment has been overtaken for as long as reordering may take.
