@@ -72,7 +72,7 @@ class NetlinkRequest {
     attribute.rta_type = type;
     attribute.rta_len = static_cast<std::uint16_t>(RTA_LENGTH(value.size()));
     std::memcpy(bytes_.data() + size_, &attribute, sizeof attribute);
-    std::memcpy(bytes_.data() + size_ + RTA_LENGTH(0), value.data(), value.size());
+    if (!value.empty()) std::memcpy(bytes_.data() + size_ + RTA_LENGTH(0), value.data(), value.size());
     size_ += RTA_SPACE(value.size());
   }
   void add(std::uint16_t type, std::uint32_t value) {

@@ -175,7 +175,7 @@ def test_prometheus_text(tools):
 
 def test_sysctl_shows_and_changes(tools):
     assert tools.run("sysctl", "net.ipv4.tcp_fin_timeout") == "net.ipv4.tcp_fin_timeout = 60\n"
-    assert tools.run("sysctl", "-n", "tcp_rmem") == "4096\t131072\t6291456\n"
+    assert tools.run("sysctl", "-n", "tcp_rmem") == "4096\t131072\t33554432\n"
     assert tools.run("sysctl", "-w", "net/ipv4/tcp_fin_timeout=7") == "net.ipv4.tcp_fin_timeout = 7\n"
     assert tools.run("sysctl", "-N", "tcp_fin_t*") == "net.ipv4.tcp_fin_timeout\n"
     listed = tools.run("sysctl", "-a").splitlines()
