@@ -65,6 +65,7 @@ void Connection::advance(Context& c, const Acknowledgement& ack, bool handshake)
   const std::uint32_t bytes = ack.arrivals.acked - static_cast<std::uint32_t>(handshake);
   bytes_acked_ += bytes - (snd_.fin_acknowledged() && bytes > 0 ? 1 : 0);
   retransmits_ = 0;
+  tail_probe_due_ = false;  // it would ask what this tells
   if (urgent_ != nullptr) [[unlikely]]
     urgent_->sender.acknowledged(snd_.una());
   if (small_in_flight_ && at_or_before(small_end_, snd_.una())) small_in_flight_ = false;

@@ -23,7 +23,7 @@ void Connection::finish(Context& c, std::optional<Error> error) {
   set_state(c, TcpState::Closed);
   end_lingering();
   error_ = error;
-  syn_due_ = ack_due_ = probe_due_ = keepalive_due_ = false;
+  syn_due_ = ack_due_ = probe_due_ = keepalive_due_ = tail_probe_due_ = false;
   timers_.cancel_all();
   snd_.discard(c.send_cache);
   if (orphaned_) rcv_.discard_all(c.receive_cache);
@@ -34,7 +34,7 @@ void Connection::enter_time_wait(Context& c) {
   set_state(c, TcpState::TimeWait);
   last_window_ = rcv_.advertise(rcv_mss_);
   timers_.cancel_all();
-  syn_due_ = probe_due_ = keepalive_due_ = false;
+  syn_due_ = probe_due_ = keepalive_due_ = tail_probe_due_ = false;
   raise(event_bits::kClosed);
 }
 
@@ -157,6 +157,7 @@ std::string Connection::check() const {
     return "bytes are in flight but no retransmission timer runs";
   if (std::uint64_t{dup_bytes_} + snd_.lost() + snd_.sacked() > snd_.outstanding())
     return "more bytes have left the network than were sent";
+  if (tail_probe_due_ && !waits) return "a loss probe is due and nothing is in flight";
   if (snd_.fin_acknowledged() &&
       (state_ == TcpState::FinWait1 || state_ == TcpState::LastAck || state_ == TcpState::Closing))
     return "the FIN is acknowledged but the state did not follow";
