@@ -17,48 +17,27 @@ std::size_t ClientCache::PathHash::operator()(const FastOpenPath& path) const no
 
 // ---- which entries there are ---------------------------------------------------------------------------------------
 
-FastOpenCacheEntry* ClientCache::find(const FastOpenPath& path) noexcept {
-  const auto it = by_path_.find(path);
-  return it == by_path_.end() ? nullptr : &*it->second;
-}
-
-void ClientCache::forget(Entries::iterator entry) {
-  by_path_.erase(path_of(*entry));
-  entries_.erase(entry);
-}
-
-void ClientCache::trim() {
-  while (entries_.size() > settings_.tcp_fastopen_cache_max) forget(entries_.begin());
-}
+void ClientCache::trim() { entries_.trim(settings_.tcp_fastopen_cache_max); }
 
 FastOpenCacheEntry* ClientCache::entry_of(const FastOpenPath& path) {
-  if (const auto it = by_path_.find(path); it != by_path_.end()) {
-    entries_.splice(entries_.end(), entries_, it->second);
-    return &*it->second;
-  }
+  if (FastOpenCacheEntry* entry = entries_.use(path)) return entry;
   if (settings_.tcp_fastopen_cache_max == 0) return nullptr;
-  while (entries_.size() >= settings_.tcp_fastopen_cache_max) forget(entries_.begin());
-  FastOpenCacheEntry& entry = entries_.emplace_back();
+  FastOpenCacheEntry entry;
   entry.source = path.source;
   entry.destination = path.destination;
   entry.partition = path.partition;
-  by_path_.emplace(path, std::prev(entries_.end()));
-  return &entry;
+  return &entries_.add(entry, settings_.tcp_fastopen_cache_max);
 }
 
 FastOpenCacheEntry* ClientCache::use(const FastOpenPath& path, Instant now) {
-  const auto it = by_path_.find(path);
-  if (it == by_path_.end()) return nullptr;
-  FastOpenCacheEntry& entry = *it->second;
-  if (expired(entry, now)) {
-    if (entry.syn_losses == 0 && entry.blackholes == 0) return forget(it->second), nullptr;
-    // What the path does has a time of its own.
-    entry.cookie = {};
-    entry.mss = 0;
-    entry.experimental = false;
-  }
-  entries_.splice(entries_.end(), entries_, it->second);
-  return &entry;
+  FastOpenCacheEntry* entry = entries_.use(path);
+  if (entry == nullptr || !expired(*entry, now)) return entry;
+  if (entry->syn_losses == 0 && entry->blackholes == 0) return entries_.erase(path), nullptr;
+  // What the path does has a time of its own.
+  entry->cookie = {};
+  entry->mss = 0;
+  entry->experimental = false;
+  return entry;
 }
 
 bool ClientCache::expired(const FastOpenCacheEntry& entry, Instant now) const noexcept {
@@ -67,17 +46,13 @@ bool ClientCache::expired(const FastOpenCacheEntry& entry, Instant now) const no
 }
 
 bool ClientCache::set(const FastOpenCacheEntry& entry) {
-  FastOpenCacheEntry* place = entry_of(path_of(entry));
+  FastOpenCacheEntry* place = entry_of(PathOf()(entry));
   if (place != nullptr) *place = entry;
   return place != nullptr;
 }
 
 void ClientCache::clear(std::optional<std::uint64_t> partition) {
-  for (auto entry = entries_.begin(); entry != entries_.end();) {
-    const auto next = std::next(entry);
-    if (!partition || entry->partition == *partition) forget(entry);
-    entry = next;
-  }
+  entries_.erase_if([&](const FastOpenCacheEntry& entry) { return !partition || entry.partition == *partition; });
 }
 
 std::vector<FastOpenCacheEntry> ClientCache::entries(Instant now) const {
@@ -138,7 +113,7 @@ bool ClientCache::path_failed(const FastOpenPath& path, bool probe, Instant now)
 }
 
 void ClientCache::path_works(const FastOpenPath& path) noexcept {
-  FastOpenCacheEntry* entry = find(path);
+  FastOpenCacheEntry* entry = entries_.find(path);
   if (entry == nullptr) return;
   entry->syn_losses = 0;
   entry->blackholes = 0;
@@ -146,7 +121,7 @@ void ClientCache::path_works(const FastOpenPath& path) noexcept {
 }
 
 void ClientCache::probe_over(const FastOpenPath& path, Instant now) noexcept {
-  FastOpenCacheEntry* entry = find(path);
+  FastOpenCacheEntry* entry = entries_.find(path);
   if (entry != nullptr && entry->blackholes > 0) entry->retry_after = now;
 }
 

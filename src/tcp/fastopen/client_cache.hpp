@@ -1,12 +1,11 @@
 // What a client remembers of each path for Fast Open (RFC 7413 §4.1.3), and what follows from it.
 #pragma once
 
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
-#include <list>
 #include <optional>
 #include <vector>
 
+#include "base/lru_table.hpp"
 #include "firstflight/fast_open_cache.hpp"
 #include "firstflight/settings.hpp"
 #include "firstflight/time.hpp"
@@ -64,22 +63,20 @@ class ClientCache {
 
  private:
   static constexpr std::uint32_t kLossesOfBlackhole = 2;
-  using Entries = std::list<FastOpenCacheEntry>;  // used least first
   struct PathHash {
     std::size_t operator()(const FastOpenPath& path) const noexcept;
   };
-  static FastOpenPath path_of(const FastOpenCacheEntry& entry) noexcept {
-    return {entry.source, entry.destination, entry.partition};
-  }
+  struct PathOf {
+    FastOpenPath operator()(const FastOpenCacheEntry& entry) const noexcept {
+      return {entry.source, entry.destination, entry.partition};
+    }
+  };
   [[nodiscard]] bool expired(const FastOpenCacheEntry& entry, Instant now) const noexcept;
   // Finds or adds, and makes it the last to be forgotten; null: the cache is switched off.
   FastOpenCacheEntry* entry_of(const FastOpenPath& path);
-  [[nodiscard]] FastOpenCacheEntry* find(const FastOpenPath& path) noexcept;
-  void forget(Entries::iterator entry);
 
   const Settings& settings_;
-  Entries entries_;
-  boost::unordered_flat_map<FastOpenPath, Entries::iterator, PathHash> by_path_;
+  LruTable<FastOpenCacheEntry, PathOf, PathHash> entries_;
 };
 
 // What a connection's SYN carries for Fast Open.
