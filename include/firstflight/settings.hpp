@@ -107,6 +107,8 @@ struct Settings {
   bool tcp_moderate_rcvbuf = true;               // net.ipv4.tcp_moderate_rcvbuf
   std::uint32_t tcp_mtu_probe_floor = 48;        // net.ipv4.tcp_mtu_probe_floor, bytes
   std::uint32_t tcp_mtu_probing = 0;             // net.ipv4.tcp_mtu_probing
+  bool tcp_no_metrics_save = false;              // net.ipv4.tcp_no_metrics_save
+  bool tcp_no_ssthresh_metrics_save = true;      // net.ipv4.tcp_no_ssthresh_metrics_save
   std::uint32_t tcp_notsent_lowat = UINT32_MAX;  // net.ipv4.tcp_notsent_lowat, bytes
   std::uint32_t tcp_orphan_retries = 0;          // net.ipv4.tcp_orphan_retries; 0 means 8
   std::uint32_t tcp_probe_interval = 600;        // net.ipv4.tcp_probe_interval, seconds

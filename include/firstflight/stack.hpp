@@ -34,6 +34,7 @@
 #include "firstflight/settings.hpp"
 #include "firstflight/socket_options.hpp"
 #include "firstflight/sockets.hpp"
+#include "firstflight/tcp_metrics.hpp"
 #include "firstflight/time.hpp"
 #include "firstflight/trace.hpp"
 
@@ -265,6 +266,8 @@ class Stack {
   Result<void> set_fast_open_cache(const FastOpenCacheEntry& entry);
   // Forgets everything, or all that one partition knows.
   void clear_fast_open_cache(std::optional<std::uint64_t> partition = std::nullopt);
+  // Forgets what tcp_metrics() tells.
+  void clear_tcp_metrics() noexcept;
 
   // ---- poll_*: what the world should do now ----------------------------------------------------------------------
   // The next packet to send; false when there is none. `packet` is cleared first, so one object serves for all.
@@ -292,6 +295,9 @@ class Stack {
   // What is used first stands last: given to set_fast_open_cache() in this order, they make the same cache again.
   // Without what tcp_fastopen_cache_expire_sec has made too old.
   [[nodiscard]] std::vector<FastOpenCacheEntry> fast_open_cache(Instant now) const;
+  // What connections that have ended found out about their paths, without what is too old to be used. What is used
+  // first stands last.
+  [[nodiscard]] std::vector<TcpMetrics> tcp_metrics(Instant now) const;
   // The keys that grant cookies where a listener has none of its own.
   [[nodiscard]] FastOpenKeys fast_open_keys() const;
   // The cookie that this stack grants `client` for connections to `server`.

@@ -20,6 +20,7 @@ constexpr Duration kSamplePeriod = std::chrono::milliseconds(1);
 StackOptions stack_options(const PathEndOptions& options) {
   StackOptions result = path_stack_options(options.side);
   result.seed = options.seed;
+  result.settings.tcp_no_metrics_save = true;  // what one transfer learnt must not help the next, as with the kernel
   if (options.side == PathSide::Sending)
     if (const auto why_not = use_congestion_control(result.settings, options.congestion_control))
       throw UsageError(*why_not);

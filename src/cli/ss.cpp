@@ -14,6 +14,7 @@
 #include "cli/commands.hpp"
 #include "cli/control_client.hpp"
 #include "cli/ss_filter.hpp"
+#include "cli/ss_metrics.hpp"
 #include "cli/ss_text.hpp"
 
 namespace ff::cli {
@@ -22,7 +23,7 @@ namespace {
 struct SsOptions {
   std::optional<std::string> control;
   bool tcp = false, udp = false, listening = false, all = false, v4 = false, v6 = false;
-  bool no_header = false, processes = false, json = false;
+  bool no_header = false, processes = false, json = false, metrics = false, flush = false;
   SsStyle style;
   std::vector<std::string> filter;
 };
@@ -88,6 +89,12 @@ Listed list(ControlClient& client, const SsOptions& options, const SocketFilter&
 }
 
 void run_ss(SsOptions& options) {
+  if (options.metrics) {
+    const bool both = options.v4 == options.v6;
+    ControlClient client(options.control);
+    return show_metrics(
+        client, {.v4 = both || options.v4, .v6 = both || options.v6, .json = options.json, .flush = options.flush});
+  }
   if (!options.tcp && !options.udp) options.tcp = options.udp = true;
   const auto filter = parse_socket_filter(fmt::format("{}", fmt::join(options.filter, " ")), states_wanted(options));
   if (!filter) throw UsageError(filter.error());
@@ -127,7 +134,15 @@ void add_ss_command(CLI::App& app) {
   command->add_flag("-H,--no-header", options->no_header, "no header line");
   command->add_flag("-O,--oneline", options->style.one_line, "all of a socket in one line");
   command->add_flag("--json", options->json, "everything that is known, as a JSON array");
-  command->add_option("FILTER", options->filter, "[state NAME] [exclude NAME] [EXPRESSION], as in ss(8)");
+  CLI::Option* metrics = command->add_flag("--metrics", options->metrics,
+                                           "no sockets, but what is remembered of paths, as ip tcp_metrics shows it");
+  command->add_flag("--flush", options->flush, "with --metrics: forget all of it, Fast Open's cookies too")
+      ->needs(metrics);
+  for (const char* other : {"-t", "-u", "-l", "-a", "-o", "-e", "-m", "-i", "-p", "-H", "-O"})
+    metrics->excludes(command->get_option(other));
+  CLI::Option* filter =
+      command->add_option("FILTER", options->filter, "[state NAME] [exclude NAME] [EXPRESSION], as in ss(8)");
+  metrics->excludes(filter);
   add_control_option(*command, options->control);
   command->footer(
       "Recv-Q and Send-Q of a listener are the connections that wait to be accepted and their bound; of a connection,\n"

@@ -1,4 +1,4 @@
-// Scenarios of congestion: D5, D6 and D7.
+// Scenarios of congestion, and of what is remembered of it: D5 to D8.
 #include <string>
 
 #include "lab/lab.hpp"
@@ -83,6 +83,50 @@ void congestion_marks(Lab& lab) {
   }
 }
 
+// ---- D8 ------------------------------------------------------------------------------------------------------------
+
+// A line at a time, over a path on which a handshake is quicker than data. How many segments went twice.
+std::uint64_t talk(Lab& lab, const Listener& listener) {
+  lab.path({.delay = kDelay});
+  Socket client = lab.client.connect();
+  lab.run(kRoundTrip + kDelay);
+  Socket server = lab.server.accept(listener);
+  lab.path({.delay = 8 * kDelay});
+  const std::uint64_t before = lab.client.count(Counter::Tcp_RetransSegs);
+  for (int i = 0; i < 10; ++i) {
+    client.write("a line");
+    lab.run(2s);
+    (void)server.read();
+  }
+  client.close();
+  lab.run(1s);
+  server.close();
+  lab.run(1s);
+  return lab.client.count(Counter::Tcp_RetransSegs) - before;
+}
+
+void memory_of_paths(Lab& lab) {
+  lab.client.set("tcp_early_retrans", 0);  // a probe would come before the time-out
+  const bool remembers = !lab.client.on("tcp_no_metrics_save");
+  const Listener listener = lab.server.listen();
+  lab.say("handshakes take 50 ms here, and data 400 ms: it shares the way with a download");
+  const std::uint64_t first = talk(lab, listener);
+  lab.expect(first > 0, fmt::format("lines of the first connection that went twice for nothing: {}", first));
+  const auto known = lab.client.stack().tcp_metrics(lab.now());
+  lab.expect_equal("paths that the client remembers", known.size(), remembers ? 1 : 0);
+  for (const TcpMetrics& path : known) {
+    lab.say("round-trip time {} ms, give or take {}; {} segments at a time", path.rtt / 1ms, path.rttvar / 1ms,
+            path.cwnd);
+    lab.expect(path.rtt > 200ms, "which is more than a handshake takes");
+  }
+  const std::uint64_t second = talk(lab, listener);
+  if (remembers) {
+    lab.expect_equal("of the second connection, which knew", second, 0);
+  } else {
+    lab.expect_equal("of the second connection, which did not know", second, first);
+  }
+}
+
 }  // namespace
 
 std::vector<Scenario> congestion_scenarios() {
@@ -116,6 +160,15 @@ std::vector<Scenario> congestion_scenarios() {
            "lost something, and nothing has to be sent twice.",
        .knobs = {{"client.tcp_ecn", {"1", "2"}, ""}, {"server.tcp_ecn", {"2", "0"}, ""}},
        .play = congestion_marks},
+      {.name = "memory-of-paths",
+       .ids = {"D8"},
+       .summary = "what one connection finds out about a path helps the next",
+       .lesson =
+           "A new connection knows nothing of its path but how long the handshake took, and SYNs are small. Whoever "
+           "was there before knows better: how long data takes, how much of it may be on the way, how far packets "
+           "overtake each other. So a host remembers that of each pair of addresses, for an hour, and starts from it.",
+       .knobs = {{"client.tcp_no_metrics_save", {"0", "1"}, ""}},
+       .play = memory_of_paths},
   };
 }
 

@@ -47,7 +47,7 @@ struct Writer {
     } else if constexpr (std::is_same_v<T, Instant>) {
       if (value == Instant{}) return;  // it never happened
       json[name] = std::chrono::duration_cast<std::chrono::milliseconds>(now - value).count();
-    } else if constexpr (std::is_same_v<T, Endpoint>) {
+    } else if constexpr (std::is_same_v<T, Endpoint> || std::is_same_v<T, IpAddress>) {
       json[name] = value.to_string();
     } else {
       json[name] = value;
@@ -78,11 +78,11 @@ struct Reader {
           text == nullptr ? std::nullopt : named<T>(*text, last_of(T{}), [](T v) noexcept { return text_of(v); });
       if (known) value = *known;
       return known.has_value();
-    } else if constexpr (std::is_same_v<T, Endpoint>) {
+    } else if constexpr (std::is_same_v<T, Endpoint> || std::is_same_v<T, IpAddress>) {
       const auto* text = from.get_ptr<const std::string*>();
-      const auto endpoint = text == nullptr ? std::nullopt : Endpoint::parse(*text);
-      if (endpoint) value = *endpoint;
-      return endpoint.has_value();
+      const auto parsed = text == nullptr ? std::nullopt : T::parse(*text);
+      if (parsed) value = *parsed;
+      return parsed.has_value();
     } else if constexpr (std::is_same_v<T, std::string>) {
       const auto* text = from.get_ptr<const std::string*>();
       if (text != nullptr) value = *text;
@@ -203,6 +203,22 @@ void visit_flow(Visitor& visit, Info& info) {
   visit("last_ack_recv_ms", info.last_ack_recv);
 }
 
+template <typename Visitor, typename Path>
+void visit_known_path(Visitor& visit, Path& path) {
+  visit("destination", path.metrics.destination);
+  visit("source", path.metrics.source);
+  visit("age_ms", path.metrics.updated);
+  visit("ssthresh", path.metrics.ssthresh);
+  visit("cwnd", path.metrics.cwnd);
+  visit("reordering", path.metrics.reordering);
+  visit("rtt_us", path.metrics.rtt);
+  visit("rttvar_us", path.metrics.rttvar);
+  visit("fo_mss", path.fo_mss);
+  visit("fo_syn_drops", path.fo_syn_drops);
+  visit("fo_cookie", path.fo_cookie);
+  visit("fo_partition", path.fo_partition);
+}
+
 }  // namespace
 
 std::string_view ss_name(TcpState state) noexcept { return kStates[static_cast<std::size_t>(state)]; }
@@ -246,6 +262,21 @@ std::optional<SocketInfo> decode(const Json& json, Instant now) {
     good = good && read_info.good;
   }
   return good ? std::optional(socket) : std::nullopt;
+}
+
+Json encode(const KnownPath& path, Instant now) {
+  Json json;
+  Writer write{json, now};
+  visit_known_path(write, path);
+  return json;
+}
+
+std::optional<KnownPath> decode_path(const Json& json, Instant now) {
+  if (!json.is_object()) return std::nullopt;
+  KnownPath path;
+  Reader read{json, now};
+  visit_known_path(read, path);
+  return read.good ? std::optional(path) : std::nullopt;
 }
 
 Json encode(const Counters& counters) {

@@ -8,6 +8,7 @@
 
 #include "firstflight/counters.hpp"
 #include "firstflight/sockets.hpp"
+#include "runtime/known_paths.hpp"
 
 namespace ff::control {
 
@@ -20,6 +21,10 @@ std::string to_line(const Json& json);
 Json encode(const SocketInfo& socket, Instant now);
 // Nothing when a field is missing or of the wrong type.
 std::optional<SocketInfo> decode(const Json& json, Instant now);
+
+// The same of a path.
+Json encode(const KnownPath& path, Instant now);
+std::optional<KnownPath> decode_path(const Json& json, Instant now);
 
 // By group and name, in the order of the registry; then "drops" and "fast_open".
 Json encode(const Counters& counters);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -11,8 +12,8 @@
 namespace ff::control {
 namespace {
 
-// Sockets in one line: some ten microseconds of work, and a line that fits a socket's buffer.
-constexpr std::size_t kSocketsInLine = 64;
+// Sockets, or paths, in one line: some ten microseconds of work, and a line that fits a socket's buffer.
+constexpr std::size_t kBatch = 64;
 
 // An error quotes what was asked; not all of it.
 std::string cut(std::string_view text) { return std::string(text.substr(0, 80)); }
@@ -84,6 +85,8 @@ Service::Service(Stack& stack, Identity identity) : stack_(stack), identity_(std
   add_command("set", [this](Instant, const Json& request) { return set(request); });
   add_command("counters", [this](Instant, const Json& request) { return counters(request); });
   add_command("sockets", [this](Instant, const Json& request) { return sockets(request); });
+  add_command("metrics", [this](Instant now, const Json&) { return metrics(now); });
+  add_command("flush_metrics", [this](Instant, const Json&) { return flush_metrics(); });
 }
 
 ControlSocket::Answer Service::result(Json value) {
@@ -151,10 +154,29 @@ ControlSocket::Answer Service::sockets(const Json& request) const {
   return [this, cursor = *cursor, done = false](Instant now) mutable -> std::optional<std::string> {
     if (done) return std::nullopt;
     Json batch = Json::array();
-    for (const SocketInfo& socket : stack_.sockets(now, cursor, kSocketsInLine)) batch.push_back(encode(socket, now));
+    for (const SocketInfo& socket : stack_.sockets(now, cursor, kBatch)) batch.push_back(encode(socket, now));
     done = cursor.at_end();
     return to_line({{"ok", true}, {"more", !done}, {"result", std::move(batch)}});
   };
+}
+
+ControlSocket::Answer Service::metrics(Instant asked) const {
+  return [paths = known_paths(stack_, asked), asked, next = std::size_t{0},
+          done = false](Instant) mutable -> std::optional<std::string> {
+    if (done) return std::nullopt;
+    Json batch = Json::array();
+    for (const std::size_t end = std::min(next + kBatch, paths.size()); next < end; ++next)
+      batch.push_back(encode(paths[next], asked));
+    done = next == paths.size();
+    return to_line({{"ok", true}, {"more", !done}, {"result", std::move(batch)}});
+  };
+}
+
+// As `ip tcp_metrics flush`, to which cookies belong, too.
+ControlSocket::Answer Service::flush_metrics() {
+  stack_.clear_tcp_metrics();
+  stack_.clear_fast_open_cache();
+  return result(Json::object());
 }
 
 }  // namespace ff::control

@@ -10,6 +10,8 @@
 //   {"command": "counters", "format": "snmp"}                as text: snmp, snmp6, netstat, prometheus
 //   {"command": "sockets", "states": ["LISTEN", ...], "protocols": ["tcp", "udp"]}
 //                                                            in batches; both lists may be left out
+//   {"command": "metrics"}                                   what is remembered of paths, in batches
+//   {"command": "flush_metrics"}                             and forgets it, Fast Open's cookies too
 #pragma once
 
 #include <functional>
@@ -51,6 +53,8 @@ class Service {
   ControlSocket::Answer set(const Json& request);
   [[nodiscard]] ControlSocket::Answer counters(const Json& request) const;
   [[nodiscard]] ControlSocket::Answer sockets(const Json& request) const;
+  [[nodiscard]] ControlSocket::Answer metrics(Instant now) const;
+  ControlSocket::Answer flush_metrics();
 
   Stack& stack_;
   Identity identity_;

@@ -11,7 +11,8 @@ SipHashKey key_for(const Seed& seed, std::string_view purpose) noexcept { return
 }  // namespace
 
 Stack::Impl::Impl(StackConfig config)
-    : config_(std::move(config)),
+    : env_(key_for(config.seed, "metrics of paths")),
+      config_(std::move(config)),
       isn_key_(key_for(config_.seed, "initial sequence numbers")),
       default_fast_open_key_{key_for(config_.seed, "Fast Open cookies").bytes},
       fast_open_replays_(key_for(config_.seed, "Fast Open replays")),

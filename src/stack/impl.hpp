@@ -220,7 +220,7 @@ class Stack::Impl {
   void listener_arrives(Instant now, InterfaceId interface, const FourTuple& tuple, Listener& listener,
                         tcp::Segment& segment, std::optional<Seq> iss = std::nullopt);
   enum class Room : std::uint8_t { InQueue, Cookie, None };
-  [[nodiscard]] Room room_for_syn(Listener& listener, bool reuses_time_wait);
+  [[nodiscard]] Room room_for_syn(Instant now, const FourTuple& tuple, Listener& listener, bool reuses_time_wait);
   void send_cookie(Instant now, InterfaceId interface, const FourTuple& tuple, Listener& listener, tcp::Segment& syn);
   // An ACK for a listener; false when it brings no cookie of ours.
   bool cookie_arrives(Instant now, InterfaceId interface, const FourTuple& tuple, Listener& listener,

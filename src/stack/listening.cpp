@@ -28,7 +28,7 @@ void Stack::Impl::listener_arrives(Instant now, InterfaceId interface, const Fou
   }
   if (!segment.flags.syn() || segment.flags.fin()) return env_.counters.drop(DropReason::TcpFlags);
   if (interfaces_.is_subnet_broadcast(tuple.remote.address)) return env_.counters.drop(DropReason::TcpGroup);
-  const Room room = room_for_syn(listener, iss.has_value());
+  const Room room = room_for_syn(now, tuple, listener, iss.has_value());
   if (room == Room::None) return;
   if (room == Room::Cookie) return send_cookie(now, interface, tuple, listener, segment);
   const Seq own = iss.value_or(initial_sequence_number(now, tuple));
@@ -61,7 +61,8 @@ void Stack::Impl::listener_arrives(Instant now, InterfaceId interface, const Fou
 
 // In the order of Linux's tcp_conn_request. A SYN that reuses a TIME_WAIT entry has its sequence number given already
 // and can have no cookie.
-Stack::Impl::Room Stack::Impl::room_for_syn(Listener& listener, bool reuses_time_wait) {
+Stack::Impl::Room Stack::Impl::room_for_syn(Instant now, const FourTuple& tuple, Listener& listener,
+                                            bool reuses_time_wait) {
   Counters& counters = env_.counters;
   const auto refused = [&](DropReason reason) {
     counters.add(Counter::TcpExt_ListenDrops);
@@ -78,10 +79,14 @@ Stack::Impl::Room Stack::Impl::room_for_syn(Listener& listener, bool reuses_time
     return refused(DropReason::TcpAcceptQueueFull);
   }
   if (wants_cookie) return Room::Cookie;
-  // Without cookies the last quarter of the backlog is not for peers that nothing is known of, and none is.
+  // Without cookies the last quarter of the backlog is for peers alone that have been here before.
   const std::uint32_t backlog = env_.settings.tcp_max_syn_backlog;
   const bool last_quarter = listener.requests >= backlog || backlog - listener.requests < backlog >> 2;
-  if (cookies == 0 && last_quarter && !reuses_time_wait) return refused(DropReason::TcpSynQueueFull);
+  const auto is_known = [&] {
+    const TcpMetrics* known = env_.metrics.use({tuple.local.address, tuple.remote.address}, now);
+    return known != nullptr && known->rtt != Duration::zero();
+  };
+  if (cookies == 0 && last_quarter && !reuses_time_wait && !is_known()) return refused(DropReason::TcpSynQueueFull);
   if (forms_.connections.size() + forms_.requests.size() >= config_.max_connections)
     return refused(DropReason::TcpConnectionLimit);
   return Room::InQueue;

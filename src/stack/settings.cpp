@@ -364,6 +364,11 @@ constexpr Setting kSettings[] = {
     number<&Settings::tcp_mtu_probing, 0, 2>(
         "net.ipv4.tcp_mtu_probing", "0 (off), 1 (when a path swallows large packets) or 2 (always)",
         "Whether segments of growing size find out what a path carries, without ICMP (RFC 4821)."),
+    flag<&Settings::tcp_no_metrics_save>("net.ipv4.tcp_no_metrics_save",
+                                         "Whether nothing is remembered of the paths of connections that have ended."),
+    flag<&Settings::tcp_no_ssthresh_metrics_save>(
+        "net.ipv4.tcp_no_ssthresh_metrics_save",
+        "Whether of a path all is remembered but where slow start ended, and new connections find that out anew."),
     number<&Settings::tcp_notsent_lowat, 0, 0xffffffff>(
         "net.ipv4.tcp_notsent_lowat", "a whole number of bytes from 0 to 4294967295",
         "Bytes written and not yet sent from which on no more are taken."),

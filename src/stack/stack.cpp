@@ -194,6 +194,8 @@ void Stack::clear_fast_open_cache(std::optional<std::uint64_t> partition) {
   impl_->env_.fast_open_cache.clear(partition);
 }
 
+void Stack::clear_tcp_metrics() noexcept { impl_->env_.metrics.clear(); }
+
 bool Stack::poll_transmit(Instant now, TxPacket& packet) { return impl_->poll_transmit(now, packet); }
 std::optional<Event> Stack::poll_event() { return impl_->poll_event(); }
 Instant Stack::next_deadline() const { return impl_->next_deadline(); }
@@ -226,6 +228,7 @@ const Counters& Stack::counters() const noexcept { return impl_->env_.counters; 
 std::vector<FastOpenCacheEntry> Stack::fast_open_cache(Instant now) const {
   return impl_->env_.fast_open_cache.entries(now);
 }
+std::vector<TcpMetrics> Stack::tcp_metrics(Instant now) const { return impl_->env_.metrics.entries(now); }
 FastOpenKeys Stack::fast_open_keys() const { return impl_->fast_open_keys(); }
 FastOpenCookie Stack::fast_open_cookie(const IpAddress& client, const IpAddress& server) const {
   return tcp::make_cookie(impl_->fast_open_keys().primary, client, server);

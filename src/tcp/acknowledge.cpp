@@ -174,6 +174,7 @@ void Connection::acknowledged_fin(Context& c, const Segment& segment) {
       enter_time_wait(c);
       break;
     case TcpState::LastAck:
+      save_metrics(c);
       finish(c);
       break;
     default:

@@ -31,6 +31,7 @@ void Connection::finish(Context& c, std::optional<Error> error) {
 }
 
 void Connection::enter_time_wait(Context& c) {
+  if (state_ != TcpState::FinWait2 || !orphaned_) save_metrics(c);  // else wait_as_orphan() has done so
   set_state(c, TcpState::TimeWait);
   last_window_ = rcv_.advertise(rcv_mss_);
   timers_.cancel_all();

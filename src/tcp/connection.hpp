@@ -5,7 +5,8 @@
 // (§3.10.7.4, otherwise), acknowledge.cpp (its fifth step), recovery.cpp (what an acknowledgement means for the repair
 // of losses), congestion.cpp (congestion control and pacing), urgent.cpp (its sixth step, and the rest of urgent data),
 // user_calls.cpp (§3.10.2 to §3.10.6), transmit.cpp (what to send now), deadlines.cpp (§3.10.8), icmp.cpp,
-// mtu_probing.cpp (RFC 4821), memory.cpp (tcp_mem), fast_open.cpp (what came of a Fast Open of ours).
+// mtu_probing.cpp (RFC 4821), memory.cpp (tcp_mem), metrics.cpp (what is remembered of paths), fast_open.cpp (what came
+// of a Fast Open of ours).
 #pragma once
 
 #include <algorithm>
@@ -255,7 +256,8 @@ class Connection {
   void find_losses(Context& c, const Acknowledgement& ack);
   [[nodiscard]] Duration reordering_patience(const Context& c) const noexcept;
   void detect_losses(Context& c);
-  void see_reordering(Context& c, Counter counter);
+  void see_reordering(Context& c, Counter counter, Seq late, Seq highest);
+  [[nodiscard]] std::uint32_t dup_thresh(const Context& c) const noexcept;
   void stay_open(Context& c, const Acknowledgement& ack);
   void set_recovery_state(CaState state) noexcept;
   void begin_reduction(const Context& c, Congestion why, std::uint32_t flight);
@@ -284,6 +286,11 @@ class Connection {
   void shrink_after_idle(Duration idle) noexcept;
   [[nodiscard]] std::uint64_t pacing_rate() const noexcept;
   [[nodiscard]] bool held_by_pacing(const Context& c) noexcept;
+
+  // metrics.cpp
+  [[nodiscard]] AddressPair address_pair() const noexcept;
+  void use_metrics(const Context& c) noexcept;
+  void save_metrics(const Context& c);
 
   // deadlines.cpp
   void retransmission_timeout(Context& c);
@@ -362,7 +369,7 @@ class Connection {
   void raise(std::uint8_t bits) noexcept { events_ |= bits; }
   // RFC 6298 §5.7: a handshake that lost its SYN and measured nothing leaves a timeout of 3 s.
   [[nodiscard]] Duration base_rto() const noexcept {
-    return !rtt_.measured() && syn_retransmitted_ && synchronized() ? kRtoAfterSynLoss : rtt_.rto();
+    return !rtt_.measured() && !rtt_.expected() && syn_retransmitted_ && synchronized() ? kRtoAfterSynLoss : rtt_.rto();
   }
   [[nodiscard]] Duration rto() const noexcept { return backed_off(base_rto(), backoff_); }
   [[nodiscard]] std::uint32_t in_flight() const noexcept;

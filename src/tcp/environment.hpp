@@ -12,6 +12,7 @@
 #include "tcp/cc/registry.hpp"
 #include "tcp/fastopen/client_cache.hpp"
 #include "tcp/memory.hpp"
+#include "tcp/metrics_cache.hpp"
 
 namespace ff::tcp {
 
@@ -42,11 +43,14 @@ class ChallengeAckLimit {
 };
 
 struct Environment {
+  explicit Environment(const SipHashKey& metrics_key) : metrics(metrics_key) {}
+
   Settings settings;
   Counters counters;
   Memory memory;
   SipHashKey timestamp_key;
   ClientCache fast_open_cache{settings};
+  MetricsCache metrics;
   CongestionControls congestion_controls;
   ChallengeAckLimit challenge_acks;
   Outbox* outbox = nullptr;

@@ -117,6 +117,7 @@ void Connection::establish_fast_open(Context& c, const PassiveOpen& how, Segment
     fast_open_option_ = *grant;
     has_fast_open_option_ = true;
   }
+  use_metrics(c);
   // The window in a SYN is never scaled (RFC 7323 §2.2).
   snd_.update_window(syn.seq, how.iss, syn.window.bytes(WindowScale{}));
   set_state(c, TcpState::SynReceived);
@@ -139,6 +140,7 @@ void Connection::become_established(Context& c) {
   if (state_ == TcpState::SynSent && retransmits_ > 0) totals_.recovered_from_timeouts(c.now - timeouts_began_);
   set_state(c, peer_fin_ ? TcpState::CloseWait : TcpState::Established);
   established_once_ = true;
+  if (!fast_open_child_) use_metrics(c);
   syn_due_ = false;
   has_fast_open_option_ = false;
   backoff_ = 0;

@@ -16,7 +16,10 @@ class Rack {
   [[nodiscard]] Instant sent_at() const noexcept { return sent_at_; }
   [[nodiscard]] Seq end() const noexcept { return end_; }
   [[nodiscard]] Duration rtt() const noexcept { return rtt_; }
+  // Something was late here, and need not have been.
   [[nodiscard]] bool reordering_seen() const noexcept { return reordering_seen_; }
+  // By how many segments, as far as is known of this path; 0: nothing is.
+  [[nodiscard]] std::uint16_t reordering() const noexcept { return reordering_; }
 
   // §6.2 step 2.
   void update(const Arrivals& arrivals) noexcept {
@@ -29,7 +32,13 @@ class Rack {
   }
 
   // §6.2 step 3.
-  void see_reordering() noexcept { reordering_seen_ = true; }
+  void see_reordering(std::uint32_t segments) noexcept {
+    reordering_seen_ = true;
+    expect_reordering(segments);
+  }
+  void expect_reordering(std::uint32_t segments) noexcept {
+    reordering_ = std::max(reordering_, static_cast<std::uint16_t>(std::min(segments, kMostReordering)));
+  }
 
   // §6.2 step 4. A duplicate was reported: a retransmission was needless, so the path reorders by more than was
   // allowed for. Once in a round trip.
@@ -54,6 +63,7 @@ class Rack {
  private:
   static constexpr std::uint8_t kPersist = 16;
   static constexpr std::uint8_t kMostSteps = 255;
+  static constexpr std::uint32_t kMostReordering = 300;  // Linux's tcp_max_reordering
 
   Instant sent_at_{};  // of what was sent last among all that arrived
   Seq end_;
@@ -64,6 +74,7 @@ class Rack {
   bool reordering_seen_ = false;
   std::uint8_t steps_ = 1;  // of a quarter of the round trip
   std::uint8_t persist_ = 0;
+  std::uint16_t reordering_ = 0;
 };
 
 }  // namespace ff::tcp

@@ -36,7 +36,7 @@ void Connection::recover(Context& c, const Acknowledgement& ack) {
   }
   rack_.update(arrivals);
   if (arrivals.original && before(arrivals.lowest_original, ack.highest_before))
-    see_reordering(c, Counter::TcpExt_TCPSACKReorder);
+    see_reordering(c, Counter::TcpExt_TCPSACKReorder, arrivals.lowest_original, ack.highest_before);
   if (ack.duplicate_reported) rack_.duplicate_reported(snd_.una(), snd_.nxt());
   if (recovery_.probe_end) [[unlikely]]
     judge_probe(c, ack);
@@ -137,7 +137,7 @@ void Connection::find_losses(Context& c, const Acknowledgement& ack) {
   }
   // RFC 5681 §3.2, and RFC 6582 §3.2 step 3: behind the hole that was filled the next segment is missing, too.
   const std::uint32_t mss = send_mss();
-  const bool hole = recovery_.state < CaState::Recovery && dup_acks_ >= c.env.settings.tcp_reordering;
+  const bool hole = recovery_.state < CaState::Recovery && dup_acks_ >= dup_thresh(c);
   const bool next_hole = recovery_.state == CaState::Recovery && ack.advanced;
   if (!hole && !next_hole) return;
   if (next_hole) {
@@ -148,11 +148,16 @@ void Connection::find_losses(Context& c, const Acknowledgement& ack) {
   dup_bytes_ = std::min(dup_bytes_, snd_.outstanding() - snd_.lost());
 }
 
+// RFC 5681 §3.2's three, or more where segments are known to be late by more.
+std::uint32_t Connection::dup_thresh(const Context& c) const noexcept {
+  return std::max<std::uint32_t>(c.env.settings.tcp_reordering, rack_.reordering());
+}
+
 // How long something may be on its way while what was sent later arrives.
 Duration Connection::reordering_patience(const Context& c) const noexcept {
   const std::uint32_t settings = c.env.settings.tcp_recovery;
-  const bool by_count = (settings & recovery_setting::kNoDupThresh) == 0 &&
-                        snd_.has_sacked_segments(c.env.settings.tcp_reordering, send_mss());
+  const bool by_count =
+      (settings & recovery_setting::kNoDupThresh) == 0 && snd_.has_sacked_segments(dup_thresh(c), send_mss());
   const bool impatient = recovery_.state >= CaState::Recovery || by_count;
   const bool fixed = (settings & recovery_setting::kFixedWindow) != 0;
   return rack_.rtt() + rack_.reordering_window(impatient, fixed, rtt_.min_rtt(), rtt_.srtt());
@@ -171,8 +176,11 @@ void Connection::detect_losses(Context& c) {
   }
 }
 
-void Connection::see_reordering(Context& c, Counter counter) {
-  rack_.see_reordering();
+// What begins at `late` came after what ends at `highest`.
+void Connection::see_reordering(Context& c, Counter counter, Seq late, Seq highest) {
+  const auto extent = static_cast<std::uint32_t>(std::max(highest - late, 0));
+  const std::uint32_t mss = send_mss();
+  rack_.see_reordering((extent + mss - 1) / mss - (extent > 0 ? 1 : 0));
   c.env.counters.add(counter);
   ++totals_.reord_seen;
 }
@@ -327,7 +335,7 @@ void Connection::undo(Context& c, Counter counter) {
 // RFC 3522 in the middle of a recovery: what fills the hole was sent before any retransmission.
 void Connection::undo_partly(Context& c, const Acknowledgement& ack) {
   if (!recovery_.undo.was_only_late(ack.arrivals.echo_sent_before)) return;
-  see_reordering(c, Counter::TcpExt_TCPTSReorder);
+  see_reordering(c, Counter::TcpExt_TCPTSReorder, ack.una_before, snd_.highest_arrived());
   snd_.unmark_lost();
   undo(c, Counter::TcpExt_TCPPartialUndo);
   set_recovery_state(CaState::Open);

@@ -28,6 +28,7 @@ class RttEstimator {
     const auto us = static_cast<std::uint32_t>(std::clamp<std::int64_t>(
         std::chrono::duration_cast<std::chrono::microseconds>(rtt).count(), 1, kLargestSampleUs));
     min_us_ = min_us_ == 0 ? us : std::min(min_us_, us);
+    expected_ms_ = 0;
     if (srtt_us_ == 0) {
       srtt_us_ = us;
       rttvar_us_ = us / 2;
@@ -38,9 +39,22 @@ class RttEstimator {
     srtt_us_ = std::max<std::uint32_t>(1, srtt_us_ - srtt_us_ / 8 + us / 8);
   }
 
+  // What former connections found (Linux's tcp_init_metrics()). A handshake's packets are small, and the way may take
+  // longer than they did: if so the timeout allows for that, until something is measured.
+  void expect(Duration rtt) noexcept {
+    if (rtt <= srtt()) return;
+    const auto ms = std::chrono::ceil<std::chrono::milliseconds>(rtt).count();
+    expected_ms_ = static_cast<std::uint16_t>(std::min<std::int64_t>(ms, UINT16_MAX));
+  }
+  [[nodiscard]] bool expected() const noexcept { return expected_ms_ != 0; }
+
   // The timeout without back-off. As in Linux the floor lies under 4 * RTTVAR and not under the sum, so that the
   // timeout never comes close to the round-trip time itself on a path that hardly varies.
   [[nodiscard]] Duration rto() const noexcept {
+    if (expected()) {
+      const Duration rtt = std::chrono::milliseconds(expected_ms_);
+      return std::min(rtt + std::max(kMinRto, 2 * rtt), kMaxRto);
+    }
     if (!measured()) return kInitialRto;
     if (rfc793_) return std::clamp(kRfc793Beta * srtt(), kMinRto, kMaxRto);
     return std::min(srtt() + std::max(kMinRto, 4 * rttvar()), kMaxRto);
@@ -52,6 +66,7 @@ class RttEstimator {
   std::uint32_t srtt_us_ = 0;  // 0: no sample yet
   std::uint32_t rttvar_us_ = 0;
   std::uint32_t min_us_ = 0;
+  std::uint16_t expected_ms_ = 0;  // 0: nothing
   bool rfc793_ = false;
 };
 

@@ -203,6 +203,7 @@ void Connection::end_lingering() noexcept {
 
 // Nobody waits for the peer's FIN any more: not for ever, then (Linux's tcp_fin_timeout and TCP_LINGER2).
 void Connection::wait_as_orphan(Context& c) {
+  save_metrics(c);
   const Duration wanted =
       std::chrono::seconds(options().linger2 > 0 ? options().linger2 : c.env.settings.tcp_fin_timeout);
   timers_.arm(TimerKind::Close,

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cli/ss_filter.hpp"
+#include "cli/ss_metrics.hpp"
 #include "cli/ss_text.hpp"
 
 namespace ff::cli {
@@ -219,6 +220,58 @@ TEST(SsText, ShowsTimersMemoryAndInfo) {
   SsStyle flat = style;
   flat.one_line = true;
   EXPECT_EQ(std::ranges::count(ss_table({socket}, flat, now), '\n'), 1);
+}
+
+// ---- --metrics -----------------------------------------------------------------------------------------------------
+
+control::KnownPath known_path() {
+  control::KnownPath path;
+  path.metrics = {.destination = *IpAddress::parse("192.0.2.1"),
+                  .source = *IpAddress::parse("192.0.2.2"),
+                  .updated = Instant(std::chrono::seconds(100))};
+  return path;
+}
+constexpr Instant kLater{std::chrono::milliseconds(102'348)};
+
+TEST(SsMetrics, LookLikeThoseOfIp) {
+  control::KnownPath path = known_path();
+  path.metrics.cwnd = 10;
+  path.metrics.rtt = std::chrono::microseconds(130);
+  path.metrics.rttvar = std::chrono::microseconds(110);
+  EXPECT_EQ(metrics_line(path, kLater), "192.0.2.1 age 2.348sec cwnd 10 rtt 130us rttvar 110us source 192.0.2.2");
+  path.metrics.ssthresh = 7;
+  path.metrics.reordering = 12;
+  path.fo_mss = 1460;
+  path.fo_syn_drops = 2;
+  path.fo_cookie = "c1534a1c5db9385a";
+  path.fo_partition = 0xab;
+  EXPECT_EQ(metrics_line(path, kLater),
+            "192.0.2.1 age 2.348sec ssthresh 7 cwnd 10 reordering 12 rtt 130us rttvar 110us fo_mss 1460 fo_syn_drops 2 "
+            "fo_cookie c1534a1c5db9385a fo_partition ab source 192.0.2.2");
+}
+
+TEST(SsMetrics, LeaveOutWhatIsNotKnown) {
+  control::KnownPath path = known_path();
+  path.metrics.updated = Instant{};
+  EXPECT_EQ(metrics_line(path, kLater), "192.0.2.1 source 192.0.2.2");
+}
+
+TEST(SsMetrics, GoOverTheControlSocketAndBack) {
+  control::KnownPath path = known_path();
+  path.metrics.rtt = std::chrono::milliseconds(80);
+  path.metrics.reordering = 5;
+  path.fo_cookie = "00112233";
+  const control::Json json = control::encode(path, kLater);
+  const auto decoded = control::decode_path(json, kLater);
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(metrics_line(*decoded, kLater), metrics_line(path, kLater));
+  for (const char* name : {"destination", "source", "rtt_us", "fo_cookie"}) {
+    control::Json spoilt = json;
+    spoilt[name] = control::Json::object();
+    EXPECT_FALSE(control::decode_path(spoilt, kLater)) << name;
+    spoilt.erase(name);
+    EXPECT_FALSE(control::decode_path(spoilt, kLater)) << name;
+  }
 }
 
 }  // namespace

@@ -154,8 +154,6 @@ class Kernel(System):
         space.ip("link set wire0 up")
         for f in (4, 6):
             space.ip("address add %s/%d dev wire0%s" % (SYSTEM[f], PREFIX_LENGTH[f], " nodad" if f == 6 else ""))
-        # As in docs/linux-differences.md: firstflight remembers nothing of former connections.
-        space.sysctl("net.ipv4.tcp_no_metrics_save", 1)
         space.sysctl(LOSS_PROBES, 0)
         super().__init__(application(space), wire)
 
@@ -318,6 +316,10 @@ class Tester:
         rises = [now[name] - self._baseline[name] for name in names]
         self._note("counted " + ", ".join("%s %d" % rise for rise in zip(names, rises)))
         return rises[0] if len(names) == 1 else rises
+
+    def metrics(self):
+        """What is remembered of the path to the peers, times in tenths of a second."""
+        return self.outcome("metrics", address=PEER[self.family])
 
     @property
     def any(self):

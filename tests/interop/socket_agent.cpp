@@ -12,6 +12,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <map>
@@ -126,7 +127,8 @@ class Agent {
                                                                      {"set", &Agent::set},
                                                                      {"state", &Agent::state},
                                                                      {"sysctl", &Agent::set_sysctl},
-                                                                     {"counters", &Agent::counters}};
+                                                                     {"counters", &Agent::counters},
+                                                                     {"metrics", &Agent::metrics}};
     return (this->*kMethods.at(name))(call);
   }
 
@@ -306,6 +308,15 @@ class Agent {
       values[std::string(group_of(counter)) + std::string(name_of(counter))] = stack_.counters()[counter];
     }
     return values;
+  }
+
+  json metrics(const json& call) {
+    const auto peer = ff::IpAddress::parse(call.at("address").get<std::string>());
+    const auto tenths = [](ff::Duration span) { return std::lround(std::chrono::duration<double>(span).count() * 10); };
+    for (const ff::TcpMetrics& known : stack_.tcp_metrics(loop_.now()))
+      if (known.destination == peer)
+        return {known.cwnd, known.ssthresh, known.reordering, tenths(known.rtt), tenths(known.rttvar)};
+    throw Refused{ff::Error::NotFound};
   }
 
   [[nodiscard]] ff::ConnectionId connection(const json& call) const { return connections_.at(call.at("name")); }

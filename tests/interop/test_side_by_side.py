@@ -500,6 +500,57 @@ def test_paws(both):
     both(scenario)
 
 
+# ---- what is remembered of paths -----------------------------------------------------------------------------------
+
+
+def visit(t, name, port, round_trip):
+    """A connection that the peer opens, and ends, at this pace."""
+    peer = t.peer(port)
+    peer.send("S")
+    peer.expect("SA")
+    t.settle(round_trip)
+    peer.send("A")
+    t.accept(name)
+    t.close(name)
+    peer.expect("FA seq 1 ack 1")
+    t.settle(round_trip)
+    peer.send("FA")
+    peer.expect("A seq 2 ack 2")
+
+
+@pytest.mark.parametrize("saved", [1, 0])
+def test_first_timeout_on_a_path_that_was_slow(both, saved):
+    def scenario(t):
+        t.sysctl("net.ipv4.tcp_congestion_control", "reno")
+        t.sysctl("net.ipv4.tcp_no_metrics_save", 1 - saved)
+        t.listen()
+        visit(t, "first", 5001, 0.3)
+        if saved:
+            assert t.metrics() == [10, 0, 0, 3, 3]
+        second = t.connected_peer(5002)
+        t.accept("second")
+        t.send("second", "hello")
+        second.expect("PA seq 1")
+        second.expect("PA seq 1")  # after 0.9 s, or 0.2 s
+        second.send("A", ack=6)
+        t.send("second", "hello")  # measured by its timestamp, which was echoed at once
+        second.expect("PA seq 6")
+        second.expect("PA seq 6", limit=1)
+
+    both(scenario)
+
+
+def test_a_path_that_becomes_quicker(both):
+    def scenario(t):
+        t.sysctl("net.ipv4.tcp_congestion_control", "reno")
+        t.listen()
+        visit(t, "first", 5001, 0.8)
+        visit(t, "second", 5002, 0)
+        assert t.metrics()[3:] == [7, 8]
+
+    both(scenario)
+
+
 # ---- peers that vanish ---------------------------------------------------------------------------------------------
 
 

@@ -117,6 +117,32 @@ def test_json_is_complete(tools):
     assert connection["info"]["congestion_control"]
 
 
+METRICS = re.compile(r"(?P<destination>\S+) age [\d.]+sec(?: ssthresh \d+)? cwnd (?P<cwnd>\d+)(?: reordering \d+)? "
+                     r"rtt (?P<rtt>\d+)us rttvar \d+us(?: fo_mss \d+)?(?: fo_cookie [0-9a-f]+)? source (?P<source>\S+)")
+
+
+def test_metrics_look_like_those_of_ip(tools):
+    assert tools.run("ss", "--metrics") == ""
+    tools.kernel.run("ip", "tcp_metrics", "flush")
+    assert tools.kernel.curl(FIRSTFLIGHT[4]) == "hello\n"
+    wait_until(lambda: tools.run("ss", "--metrics") and tools.kernel.run("ip", "tcp_metrics").stdout, "metrics")
+    [ours] = tools.run("ss", "--metrics").splitlines()
+    [theirs] = tools.kernel.run("ip", "tcp_metrics").stdout.splitlines()
+    ours, theirs = (METRICS.fullmatch(line.strip()) or pytest.fail(line) for line in (ours, theirs))
+    assert (ours["destination"], ours["source"]) == (theirs["source"], theirs["destination"])
+    assert int(ours["rtt"]) > 0 and int(ours["cwnd"]) >= 10
+    [known] = json.loads(tools.run("ss", "--metrics", "--json"))
+    assert known["destination"] == ours["destination"] and known["rtt_us"] == int(ours["rtt"])
+    assert tools.run("ss", "--metrics", "-6") == "" and tools.run("ss", "--metrics", "-4") != ""
+    tools.run("ss", "--metrics", "--flush")
+    assert tools.run("ss", "--metrics") == ""
+
+
+@pytest.mark.parametrize("words", [["--metrics", "state", "established"], ["--metrics", "-t"], ["--flush"]])
+def test_metrics_are_no_sockets(tools, words):
+    assert words[0] in tools.run("ss", *words, status=2)
+
+
 @pytest.mark.parametrize("words", [["state", "foo"], ["dst", "1.2.3.400"], ["( sport = :80"], ["sport"], ["frob"]])
 def test_a_bad_filter_is_told_in_one_line(tools, words):
     assert "filter" in tools.run("ss", *words, status=2)
