@@ -76,6 +76,11 @@ Connection::Verdict Connection::check_paws(Context& c, const Segment& segment) {
   const bool overtaken = segment.length() == 0 && segment.seq == rcv_.nxt() && segment.ack == snd_.una() &&
                          ts_recent_ - segment.options.timestamps->value <= 1000;
   if (overtaken) return Verdict::Continue;
+  // So is data that a retransmission for a gap before it overtook: on no path do half of the sequence numbers pass in
+  // so short a time. Refused, it would be lost in earnest.
+  constexpr std::int32_t kOvertaken = 100;
+  if (ts_recent_ - segment.options.timestamps->value <= kOvertaken && rcv_.acceptable(segment.seq, segment.length()))
+    return Verdict::Continue;
   c.env.counters.add(Counter::TcpExt_PAWSEstab);
   c.env.counters.drop(DropReason::TcpPaws);
   answer_unacceptable(c, segment);
@@ -219,6 +224,11 @@ void Connection::process_text(Context& c, Segment& segment) {
     } else {
       raise(event_bits::kReadable);
     }
+  }
+  if (received.waiting > 0 && sack_) {
+    // As Linux: a sender without SACK takes no ACK for a duplicate whose window is another (RFC 5681 §2).
+    rcv_.raise_ceiling(received.waiting, c.env.memory);
+    adapt_receive_buffer(c, 0);
   }
   if (received.fin) process_fin(c);
   acknowledge_text(c, segment, received);

@@ -360,6 +360,7 @@ class Connection {
   [[nodiscard]] std::optional<Error> take_error() noexcept;
   Result<void> may_write() noexcept;
   void after_read(Context& c, std::uint32_t bytes);
+  void adapt_receive_buffer(const Context& c, std::uint32_t read) noexcept;
   void set_state(Context& c, TcpState state);
   // The connection is over. With an error: what the application is told.
   void finish(Context& c, std::optional<Error> error = std::nullopt);

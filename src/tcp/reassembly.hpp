@@ -41,6 +41,7 @@ class Reassembly {
   std::uint32_t prune(std::uint64_t position, std::uint32_t enough) noexcept;
 
   [[nodiscard]] bool empty() const noexcept { return pieces_.empty(); }
+  [[nodiscard]] std::uint32_t bytes() const noexcept { return bytes_; }
   // Memory that the pieces hold, with what each costs beside its bytes.
   [[nodiscard]] std::uint32_t memory() const noexcept {
     return bytes_ + static_cast<std::uint32_t>(pieces_.size()) * kCostOfPiece;

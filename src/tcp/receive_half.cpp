@@ -12,6 +12,10 @@ constexpr std::uint32_t kTiny = 256;
 // Behind a reader that is this far behind, larger ones are copied too.
 constexpr std::uint32_t kSlowReader = 64 * 1024;
 constexpr std::uint32_t kSmall = 4096;
+// What a window has promised is kept, although each piece ahead of a gap costs memory besides its bytes: where segments
+// are of 256 bytes at least, no more than half as much again.
+constexpr std::uint64_t with_cost_of_pieces(std::uint32_t limit) { return std::uint64_t{limit} + limit / 2; }
+static_assert(Reassembly::kCostOfPiece * 2 <= 256);
 // As Linux: so much of the buffer is freed at a time.
 constexpr std::uint32_t kPruneShare = 8;
 }  // namespace
@@ -59,7 +63,9 @@ ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool f
   if (fin) fin_position_ = place + payload.size();
 
   if (seq != nxt_) {
-    const auto full = [&] { return work_->reassembly.memory() + payload.size() + Reassembly::kCostOfPiece > limit_; };
+    const auto full = [&] {
+      return work_->reassembly.memory() + payload.size() + Reassembly::kCostOfPiece > with_cost_of_pieces(limit_);
+    };
     // Behind a gap what is nearest is worth most.
     if (full()) result.pruned = work_->reassembly.prune(place, limit_ / kPruneShare) > 0;
     if (full()) {
@@ -69,6 +75,7 @@ ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool f
       const Reassembly::Added added = work_->reassembly.add(place, payload, memory.held);
       if (added.duplicate) note_duplicate(*added.duplicate);
       result.merged = added.merged;
+      result.waiting = added.new_bytes;
     }
     release_if_idle(cache);
     return result;
@@ -91,7 +98,7 @@ ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool f
     result.delivered += next.size();
     append(next, memory);
   }
-  if (!memory.under_pressure()) ceiling_ = std::min(ceiling_ + 2 * result.delivered, std::max(ceiling_, limit_));
+  raise_ceiling(result.delivered, memory);
   if (fin_position_ && *fin_position_ <= position_) {
     fin_position_.reset();
     result.fin = true;
@@ -99,6 +106,10 @@ ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool f
   }
   release_if_idle(cache);
   return result;
+}
+
+void ReceiveHalf::raise_ceiling(std::uint32_t arrived, const Memory& memory) noexcept {
+  if (!memory.under_pressure()) ceiling_ = std::min(ceiling_ + 2 * arrived, std::max(ceiling_, limit_));
 }
 
 std::uint32_t ReceiveHalf::prune(Seq seq, std::uint32_t enough, WorkCache& cache) noexcept {
@@ -179,12 +190,13 @@ bool ReceiveHalf::update_due(std::uint32_t mss) const noexcept {
 void ReceiveHalf::adapt(Instant now, Duration rtt, std::uint32_t bytes, std::uint32_t largest) noexcept {
   read_since_ += bytes;
   if (rtt == Duration::zero() || now - adapted_at_ < rtt) return;
-  // What was read in one round trip is what the path and the reader can carry; room for twice that, and for the growth
-  // that slow start will bring meanwhile, keeps the window from being the limit.
-  if (read_since_ > read_before_) {
-    const std::uint64_t room = std::uint64_t{4} * read_since_;
+  // What was read in one round trip, or would have been but for a gap, is what the path and the reader can carry; room
+  // for twice that, and for the growth that slow start will bring meanwhile, keeps the window from being the limit.
+  const std::uint32_t carried = read_since_ + (work_ ? work_->reassembly.bytes() : 0);
+  if (carried > read_before_) {
+    const std::uint64_t room = std::uint64_t{4} * carried;
     limit_ = static_cast<std::uint32_t>(std::max<std::uint64_t>(limit_, std::min<std::uint64_t>(room, largest)));
-    read_before_ = read_since_;
+    read_before_ = carried;
   }
   read_since_ = 0;
   adapted_at_ = now;

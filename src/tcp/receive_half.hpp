@@ -60,6 +60,7 @@ class ReceiveHalf {
     bool dropped = false;         // the out-of-order queue is full
     bool pruned = false;          // something that waited further ahead was given up for it
     bool fin = false;             // the peer's FIN was reached
+    std::uint32_t waiting = 0;    // bytes that came ahead of a gap and were not here yet
     std::uint32_t merged = 0;     // pieces in the out-of-order queue that it made superfluous
   };
   // `seq` to `seq + payload` lies in the window already. `fin`: a FIN follows the payload.
@@ -109,7 +110,9 @@ class ReceiveHalf {
   WireWindow advertise(std::uint32_t mss) noexcept;
   // The window would grow so much that the peer should hear of it now.
   [[nodiscard]] bool update_due(std::uint32_t mss) const noexcept;
-  // The application took `bytes`: a buffer that is emptied quickly may grow.
+  // So much arrived: the sender makes use of the window, which may grow.
+  void raise_ceiling(std::uint32_t arrived, const Memory& memory) noexcept;
+  // The application took `bytes`, or would have but for a gap: a buffer that is emptied quickly may grow.
   void adapt(Instant now, Duration rtt, std::uint32_t bytes, std::uint32_t largest) noexcept;
 
   void report_sack(std::size_t max, wire::SackBlocks& blocks) noexcept;
@@ -138,7 +141,7 @@ class ReceiveHalf {
   std::uint32_t limit_ = 0;        // bytes of buffer
   std::uint32_t ceiling_ = 0;      // the window offered grows with the data that comes, up to the limit
   std::uint32_t read_since_ = 0;   // bytes read since adapted_at
-  std::uint32_t read_before_ = 0;  // bytes read in the round trip before that
+  std::uint32_t read_before_ = 0;  // the most of them in a round trip so far
   WindowScale scale_;
 };
 

@@ -6,12 +6,13 @@
 
 namespace ff::tcp {
 
-// How much may wait to be sent and acknowledged: it grows with what the path can carry (Linux's tcp_wmem).
+// How much may wait to be sent and acknowledged: it grows with what the path can carry (Linux's tcp_wmem). What the
+// peer has SACKed comes on top: it waits for a gap to be filled, and meanwhile the path carries as much as before.
 std::uint32_t Connection::send_limit(const Environment& env) const noexcept {
   if (options().sndbuf != 0) return options().sndbuf;
   if (env.memory.under_pressure()) return env.settings.tcp_wmem.initial;
   const std::uint64_t useful =
-      std::uint64_t{2} * std::max(window_.cwnd, CongestionWindow::kInitialSegments * send_mss());
+      std::uint64_t{2} * std::max(window_.cwnd, CongestionWindow::kInitialSegments * send_mss()) + snd_.sacked();
   return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
       useful, env.settings.tcp_wmem.initial, std::max(env.settings.tcp_wmem.max, env.settings.tcp_wmem.initial)));
 }
@@ -28,7 +29,10 @@ std::uint32_t Connection::write_room(const Environment& env) const noexcept {
 void Connection::tell_writable(const Environment& env) noexcept {
   if (!write_refused_ || waits_for_memory_) return;
   const std::uint32_t lowat = options().notsent_lowat != 0 ? options().notsent_lowat : env.settings.tcp_notsent_lowat;
-  if (std::uint64_t{snd_.queued()} * 3 > std::uint64_t{send_limit(env)} * 2) return;
+  const std::uint32_t sacked = snd_.sacked();
+  const std::uint32_t limit = send_limit(env);
+  const std::uint32_t free = limit - std::min(limit, snd_.queued());
+  if (std::uint64_t{free} * 3 < limit - std::min(limit, sacked)) return;
   if (lowat != UINT32_MAX && std::uint64_t{snd_.unsent()} * 2 >= lowat) return;
   write_refused_ = false;
   raise(event_bits::kWritable);
@@ -125,9 +129,13 @@ Result<Slice> Connection::read_slice(Context& c, std::uint32_t max) {
 
 // Reading makes room: the peer hears of it when it is worth a segment (RFC 9293 §3.8.6.2.2).
 void Connection::after_read(Context& c, std::uint32_t bytes) {
-  if (c.env.settings.tcp_moderate_rcvbuf && options().rcvbuf == 0 && !c.env.memory.under_pressure())
-    rcv_.adapt(c.now, rtt_.srtt(), bytes, c.env.settings.tcp_rmem.max);
+  adapt_receive_buffer(c, bytes);
   if (synchronized() && state_ != TcpState::TimeWait && !peer_fin_ && rcv_.update_due(rcv_mss_)) ack_at_once(c);
+}
+
+void Connection::adapt_receive_buffer(const Context& c, std::uint32_t read) noexcept {
+  if (!c.env.settings.tcp_moderate_rcvbuf || options().rcvbuf != 0 || c.env.memory.under_pressure()) return;
+  rcv_.adapt(c.now, rtt_.srtt(), read, c.env.settings.tcp_rmem.max);
 }
 
 Result<void> Connection::shutdown_write(Context& c) {

@@ -6,19 +6,19 @@
 WIRE_TEST(OutOfOrder, FirstSackBlockIsTheMostRecent) {
   w.establish();
   w.in(data(1001, 1000).ack(1));
-  w.out(segment(1).ack(1).sack({{1001, 2001}}));
+  w.out(segment(1).ack(1).any_window().sack({{1001, 2001}}));
   w.in(data(3001, 1000).ack(1));
-  w.out(segment(1).ack(1).sack({{3001, 4001}, {1001, 2001}}));
+  w.out(segment(1).ack(1).any_window().sack({{3001, 4001}, {1001, 2001}}));
   w.in(data(5001, 1000).ack(1));
-  w.out(segment(1).ack(1).sack({{5001, 6001}, {3001, 4001}, {1001, 2001}}));
+  w.out(segment(1).ack(1).any_window().sack({{5001, 6001}, {3001, 4001}, {1001, 2001}}));
   // A block that grows becomes the first again.
   w.in(data(2001, 500).ack(1));
-  w.out(segment(1).ack(1).sack({{1001, 2501}, {5001, 6001}, {3001, 4001}}));
+  w.out(segment(1).ack(1).any_window().sack({{1001, 2501}, {5001, 6001}, {3001, 4001}}));
   w.in(data(7001, 1000).ack(1));
-  w.out(segment(1).ack(1).sack({{7001, 8001}, {1001, 2501}, {5001, 6001}, {3001, 4001}}));
+  w.out(segment(1).ack(1).any_window().sack({{7001, 8001}, {1001, 2501}, {5001, 6001}, {3001, 4001}}));
   // Four are all that fits.
   w.in(data(9001, 1000).ack(1));
-  w.out(segment(1).ack(1).sack({{9001, 10001}, {7001, 8001}, {1001, 2501}, {5001, 6001}}));
+  w.out(segment(1).ack(1).any_window().sack({{9001, 10001}, {7001, 8001}, {1001, 2501}, {5001, 6001}}));
   w.nothing_to_read();
   w.counter(Counter::TcpExt_TCPOFOQueue, 6);
 }
@@ -30,16 +30,16 @@ WIRE_TEST(OutOfOrder, TimestampsLeaveRoomForThreeBlocks) {
     w.in(data(1001 + 2000 * i, 1000).ack(1).ts(120, 0));
     std::vector<SackRange> blocks;
     for (std::uint32_t k = i + 1; k-- > 0 && blocks.size() < 3;) blocks.push_back({1001 + 2000 * k, 2001 + 2000 * k});
-    w.out(segment(1).ack(1).ts(10, 110).sack(blocks));
+    w.out(segment(1).ack(1).ts(10, 110).any_window().sack(blocks));
   }
 }
 
 WIRE_TEST(OutOfOrder, FilledGapDeliversAll) {
   w.establish();
   w.in(data(2001, 1000).ack(1));
-  w.out(segment(1).ack(1).sack({{2001, 3001}}));
+  w.out(segment(1).ack(1).any_window().sack({{2001, 3001}}));
   w.in(data(1001, 1000).ack(1));
-  w.out(segment(1).ack(1).sack({{1001, 3001}}));
+  w.out(segment(1).ack(1).any_window().sack({{1001, 3001}}));
   w.nothing_to_read();
   w.in(data(1, 1000).ack(1));
   w.out(segment(1).ack(3001));
@@ -50,11 +50,11 @@ WIRE_TEST(OutOfOrder, FilledGapDeliversAll) {
 WIRE_TEST(OutOfOrder, HalfFilledGapsGoOnBeingReported) {
   w.establish();
   w.in(data(1001, 1000).ack(1));
-  w.out(segment(1).ack(1).sack({{1001, 2001}}));
+  w.out(segment(1).ack(1).any_window().sack({{1001, 2001}}));
   w.in(data(3001, 1000).ack(1));
-  w.out(segment(1).ack(1).sack({{3001, 4001}, {1001, 2001}}));
+  w.out(segment(1).ack(1).any_window().sack({{3001, 4001}, {1001, 2001}}));
   w.in(data(1, 1000).ack(1));
-  w.out(segment(1).ack(2001).sack({{3001, 4001}}));
+  w.out(segment(1).ack(2001).any_window().sack({{3001, 4001}}));
   w.read(stream(1, 2000));
   w.in(data(2001, 1000).ack(1));
   w.out(segment(1).ack(4001));
@@ -77,18 +77,18 @@ WIRE_TEST(OutOfOrder, DuplicateAcksWithoutSack) {
 WIRE_TEST(OutOfOrder, OverlapsAreMerged) {
   w.establish();
   w.in(data(101, 100).ack(1));
-  w.out(segment(1).ack(1).sack({{101, 201}}));
+  w.out(segment(1).ack(1).any_window().sack({{101, 201}}));
   w.in(data(151, 100).ack(1));  // over its end
-  w.out(segment(1).ack(1).sack({{151, 201}, {101, 251}}));
+  w.out(segment(1).ack(1).any_window().sack({{151, 201}, {101, 251}}));
   w.counter(Counter::TcpExt_TCPOFOMerge, 0);
   w.in(data(51, 100).ack(1));  // over its beginning
-  w.out(segment(1).ack(1).sack({{101, 151}, {51, 251}}));
+  w.out(segment(1).ack(1).any_window().sack({{101, 151}, {51, 251}}));
   w.in(data(301, 100).ack(1));
-  w.out(segment(1).ack(1).sack({{301, 401}, {51, 251}}));
+  w.out(segment(1).ack(1).any_window().sack({{301, 401}, {51, 251}}));
   w.in(data(201, 300).ack(1));  // over the gap and everything behind it
-  w.out(segment(1).ack(1).sack({{201, 251}, {51, 501}}));
+  w.out(segment(1).ack(1).any_window().sack({{201, 251}, {51, 501}}));
   w.in(data(1, 60).ack(1));  // into what waits
-  w.out(segment(1).ack(501).sack({{51, 61}}));
+  w.out(segment(1).ack(501).any_window().sack({{51, 61}}));
   w.read(stream(1, 500));
   w.nothing_to_read();
 }
@@ -113,13 +113,13 @@ WIRE_TEST(OutOfOrder, DuplicateBelowTheAckIsReported) {
   w.in(data(1, 1000).ack(1));
   w.out(segment(1).ack(1001));
   w.in(data(1, 1000).ack(1));
-  w.out(segment(1).ack(1001).sack({{1, 1001}}));
+  w.out(segment(1).ack(1001).any_window().sack({{1, 1001}}));
   w.counter(Counter::TcpExt_TCPDSACKOldSent, 1);
   // Once only.
   w.in(data(2001, 1000).ack(1));
-  w.out(segment(1).ack(1001).sack({{2001, 3001}}));
+  w.out(segment(1).ack(1001).any_window().sack({{2001, 3001}}));
   w.in(data(501, 100).ack(1));
-  w.out(segment(1).ack(1001).sack({{501, 601}, {2001, 3001}}));
+  w.out(segment(1).ack(1001).any_window().sack({{501, 601}, {2001, 3001}}));
 }
 
 // RFC 2883 §4.1.2 and §4.2: a duplicate of what waits in the queue: the duplicate first, then the block that it is part
@@ -127,13 +127,13 @@ WIRE_TEST(OutOfOrder, DuplicateBelowTheAckIsReported) {
 WIRE_TEST(OutOfOrder, DuplicateInTheQueueIsReported) {
   w.establish();
   w.in(data(1001, 1000).ack(1));
-  w.out(segment(1).ack(1).sack({{1001, 2001}}));
+  w.out(segment(1).ack(1).any_window().sack({{1001, 2001}}));
   w.in(data(1001, 1000).ack(1));
-  w.out(segment(1).ack(1).sack({{1001, 2001}, {1001, 2001}}));
+  w.out(segment(1).ack(1).any_window().sack({{1001, 2001}, {1001, 2001}}));
   w.in(data(2001, 1000).ack(1));
-  w.out(segment(1).ack(1).sack({{1001, 3001}}));
+  w.out(segment(1).ack(1).any_window().sack({{1001, 3001}}));
   w.in(data(1501, 500).ack(1));
-  w.out(segment(1).ack(1).sack({{1501, 2001}, {1001, 3001}}));
+  w.out(segment(1).ack(1).any_window().sack({{1501, 2001}, {1001, 3001}}));
   w.counter(Counter::TcpExt_TCPOFOMerge, 2);
 }
 
@@ -141,17 +141,17 @@ WIRE_TEST(OutOfOrder, DuplicateInTheQueueIsReported) {
 WIRE_TEST(OutOfOrder, SegmentThatCoversOthersReplacesThem) {
   w.establish();
   w.in(data(101, 100).ack(1));
-  w.out(segment(1).ack(1).sack({{101, 201}}));
+  w.out(segment(1).ack(1).any_window().sack({{101, 201}}));
   w.in(data(301, 100).ack(1));
-  w.out(segment(1).ack(1).sack({{301, 401}, {101, 201}}));
+  w.out(segment(1).ack(1).any_window().sack({{301, 401}, {101, 201}}));
   w.in(data(101, 200).ack(1));  // the first of them, and what follows it
-  w.out(segment(1).ack(1).sack({{101, 201}, {101, 401}}));
+  w.out(segment(1).ack(1).any_window().sack({{101, 201}, {101, 401}}));
   w.counter(Counter::TcpExt_TCPOFOMerge, 1);
   w.in(data(51, 400).ack(1));  // the second, and all there is of the first
-  w.out(segment(1).ack(1).sack({{101, 401}, {51, 451}}));
+  w.out(segment(1).ack(1).any_window().sack({{101, 401}, {51, 451}}));
   w.require(w.stack().counters()[Counter::TcpExt_TCPOFOMerge] >= 3, "what was covered is counted");
   w.in(data(1, 50).ack(1));
-  w.out(segment(1).ack(451));
+  w.out(segment(1).ack(451).any_window());
   w.read(stream(1, 450));
 }
 
@@ -161,7 +161,7 @@ WIRE_TEST(OutOfOrder, OldPartOfASegmentIsReported) {
   w.in(data(1, 1000).ack(1));
   w.out(segment(1).ack(1001));
   w.in(data(501, 1000).ack(1));
-  w.out(segment(1).ack(1501).sack({{501, 1001}}));
+  w.out(segment(1).ack(1501).any_window().sack({{501, 1001}}));
   w.read(stream(1, 1500));
 }
 
@@ -169,7 +169,7 @@ WIRE_TEST(OutOfOrder, OldPartOfASegmentIsReported) {
 WIRE_TEST(OutOfOrder, FinWaitsForTheGap) {
   w.establish();
   w.in(fin(1001).data(stream(1001, 500)).ack(1).psh());
-  w.out(segment(1).ack(1).sack({{1001, 1502}}));
+  w.out(segment(1).ack(1).any_window().sack({{1001, 1502}}));
   w.state(TcpState::Established);
   w.no_event(event_bits::kPeerClosed);
   w.in(data(1, 1000).ack(1));
@@ -184,10 +184,10 @@ WIRE_TEST(OutOfOrder, FinWaitsForTheGap) {
 WIRE_TEST(OutOfOrder, BareFinWaitsForTheGap) {
   w.establish();
   w.in(fin(1001).ack(1));
-  w.out(segment(1).ack(1).sack({{1001, 1002}}));
+  w.out(segment(1).ack(1).any_window().sack({{1001, 1002}}));
   w.state(TcpState::Established);
   w.in(data(1, 500).ack(1));
-  w.out(segment(1).ack(501).sack({{1001, 1002}}));
+  w.out(segment(1).ack(501).any_window().sack({{1001, 1002}}));
   w.in(data(501, 500).ack(1));
   w.out(segment(1).ack(1002));
   w.state(TcpState::CloseWait);
@@ -221,6 +221,19 @@ WIRE_TEST(OutOfOrder, QueueIsBounded) {
   w.read(stream(1, 2000));
 }
 
+// But all that the window promised is kept, and it costs memory besides its bytes.
+WIRE_TEST(OutOfOrder, AllThatTheWindowPromisedIsKept) {
+  w.set("net.ipv4.tcp_rmem", "4096 65536 65536");
+  w.establish();
+  const std::uint32_t window = 32768;
+  for (std::uint32_t at = 1001; at + 1000 <= window; at += 1000) {
+    w.in(data(at, 1000).ack(1));
+    w.out(segment(1).ack(1).any_window().sack({{1001, at + 1000}}));
+  }
+  w.dropped(DropReason::TcpOutOfOrderFull, 0);
+  w.counter(Counter::TcpExt_OfoPruned, 0);
+}
+
 // What lies nearer to the gap is wanted sooner: what is furthest ahead makes room for it.
 WIRE_TEST(OutOfOrder, WhatIsNearerTakesThePlaceOfWhatIsFurther) {
   w.set("net.ipv4.tcp_rmem", "4096 16384 16384");
@@ -250,7 +263,7 @@ WIRE_TEST(OutOfOrder, EveryOrderGivesTheSameStream) {
     for (const std::uint32_t i : order) batch.push_back(data(base + 10 * i, 10).ack(1));
     w.in_batch(std::move(batch));
     base += 50;
-    w.out(segment(1).ack(base));
+    w.out(segment(1).ack(base).any_window());
     w.read(stream(base - 50, 50));
   } while (std::ranges::next_permutation(order).found);
 }

@@ -113,7 +113,7 @@ WIRE_TEST(Sending, OldSegmentsDoNotSetTheWindow) {
   w.in(data(101, 100).ack(1).window(2000));
   w.out(segment(1).ack(1).sack({{101, 201}}));
   w.in(data(1, 100).ack(1).window(60000));
-  w.out(segment(1).ack(201));
+  w.out(segment(1).ack(201).any_window());
   w.require(w.info().snd_wnd == 2000, "the newer segment's window stands");
   // Of two that look alike the larger window counts (as Linux); a closed one always does.
   w.in(segment(201).ack(1).window(3000));
@@ -184,6 +184,22 @@ WIRE_TEST(Sending, SendBufferIsBounded) {
   w.in(segment(1).ack(8001).window(4000));
   for (std::uint32_t i = 8; i < 12; ++i) w.out(data(1 + 1000 * i, 1000).ack(1));
   w.event(event_bits::kWritable);
+}
+
+// What has been SACKed waits for a gap to be filled, and takes no room from what the path could carry meanwhile.
+WIRE_TEST(Sending, WhatIsSackedTakesNoRoom) {
+  w.set("net.ipv4.tcp_wmem", "4096 16384 65536");
+  w.establish();
+  std::size_t taken = w.write_some(stream(1, 100'000));
+  const std::size_t twice_the_window = 20'000;
+  w.require(taken == twice_the_window, "twice the window");
+  for (std::uint32_t i = 0; i < 10; ++i) w.out(data(1 + 1000 * i, 1000).ack(1));
+  w.advance(10ms);
+  w.in(segment(1).ack(1).sack({{1001, 3001}}));
+  w.out(data(10001, 1000).ack(1));
+  w.out(data(11001, 1000).ack(1));
+  taken += w.write_some(stream(1 + static_cast<std::uint32_t>(taken), 100'000));
+  w.require(taken == twice_the_window + 2000, "and what was SACKed");
 }
 
 // RFC 5681 §4.1: after a pause longer than the timeout the window starts over from the restart window.
