@@ -15,10 +15,11 @@ constexpr std::uint16_t kPort = 80;
 // A server that sends all it can to a client that reads all it gets.
 class Download {
  public:
-  Download(const LinkOptions& each_way, std::uint64_t size, const WorldOptions& world = {})
+  Download(const LinkOptions& each_way, std::uint64_t size, const Settings& settings = {},
+           const WorldOptions& world = {})
       : world_(world), left_(size) {
-    client_ = world_.add_host({.name = "client"});
-    server_ = world_.add_host({.name = "server"});
+    client_ = world_.add_host({.name = "client", .settings = settings});
+    server_ = world_.add_host({.name = "server", .settings = settings});
     link_ = world_.connect(world_.add_interface(server_, {.name = "eth0", .addresses = {*Cidr::parse("192.0.2.2/24")}}),
                            world_.add_interface(client_, {.name = "eth0", .addresses = {*Cidr::parse("192.0.2.1/24")}}),
                            each_way);
@@ -93,7 +94,7 @@ std::uint32_t packets_in(std::uint64_t rate, Duration round_trip) {
 // Both buffers follow the path: 25 MB in flight where each began with less than 200 kB.
 TEST(Path, AGigabitOver200MillisecondsIsFilledWithoutASetting) {
   constexpr std::uint64_t kRate = 1'000'000'000;
-  Download download({.delay = 100ms, .rate = kRate, .queue = {.packets = packets_in(kRate, 200ms)}}, UINT64_MAX,
+  Download download({.delay = 100ms, .rate = kRate, .queue = {.packets = packets_in(kRate, 200ms)}}, UINT64_MAX, {},
                     {.check = false});  // which would look at all that is in flight after every packet
   download.rate_over(6s);
   EXPECT_GT(download.rate_over(2s), 0.9 * static_cast<double>(kRate) * 1448 / 1500);
@@ -107,19 +108,56 @@ TEST(Path, ASlowOneNeedsLittleMemory) {
   EXPECT_LT(download.receiver().rcv_wnd, 300'000u);
 }
 
-// One packet in twenty comes late by a quarter of the round trip, none is lost.
+Settings with(std::string_view congestion_control) {
+  Settings settings;
+  settings.tcp_congestion_control = congestion_control;
+  return settings;
+}
+
+// One packet in twenty comes late by a quarter of the round trip, none is lost; nor is any when slow start is over.
 TEST(Path, ReorderingCostsLittle) {
   constexpr std::uint64_t kRate = 100'000'000, kSize = 20'000'000;
-  const LinkOptions in_order{.delay = 25ms, .rate = kRate, .queue = {.packets = 5 * packets_in(kRate, 50ms)}};
-  LinkOptions reordering = in_order;
-  reordering.reorder = 0.05;
-  reordering.reorder_delay = 12'500us;
-  Download well(in_order, kSize), ill(reordering, kSize);
-  const Duration without = well.time_until(kSize), with = ill.time_until(kSize);
-  EXPECT_LT(with * 100, without * 105);
-  EXPECT_GT(ill.count(Counter::TcpExt_TCPSACKReorder), 0u);
-  EXPECT_EQ(ill.count(Counter::TcpExt_TCPTimeouts), 0u);
-  EXPECT_LT(ill.count(Counter::Tcp_RetransSegs), kSize / 1448 / 100);
+  for (const char* congestion_control : {"cubic", "bbr"}) {
+    for (const Duration round_trip : {20ms, 100ms}) {
+      SCOPED_TRACE(congestion_control + std::to_string(round_trip.count()));
+      const LinkOptions in_order{
+          .delay = round_trip / 2, .rate = kRate, .queue = {.packets = 5 * packets_in(kRate, round_trip)}};
+      LinkOptions reordering = in_order;
+      reordering.reorder = 0.05;
+      reordering.reorder_delay = round_trip / 4;
+      Download well(in_order, kSize, with(congestion_control)), ill(reordering, kSize, with(congestion_control));
+      const Duration without = well.time_until(kSize), with = ill.time_until(kSize);
+      EXPECT_LT(with * 100, without * 105);
+      EXPECT_GT(ill.count(Counter::TcpExt_TCPSACKReorder), 0u);
+      EXPECT_EQ(ill.count(Counter::TcpExt_TCPTimeouts), 0u);
+      EXPECT_LT(ill.count(Counter::Tcp_RetransSegs), kSize / 1448 / 100);
+    }
+  }
+}
+
+// A queue that overflows while packets are late: what is late is not taken for lost on top of what is.
+TEST(Path, ReorderingAndOverflowAreToldApart) {
+  constexpr std::uint64_t kRate = 100'000'000, kSize = 20'000'000;
+  const LinkOptions reordering{.delay = 10ms,
+                               .rate = kRate,
+                               .queue = {.packets = packets_in(kRate, 20ms)},
+                               .reorder = 0.05,
+                               .reorder_delay = 5ms};
+  Download download(reordering, kSize);
+  download.time_until(kSize);
+  const std::uint64_t dropped = download.world().link(download.link(), Direction::AToB).counts().queue_dropped;
+  EXPECT_GT(dropped, 0u);
+  EXPECT_LT(download.count(Counter::Tcp_RetransSegs), dropped + 20);
+}
+
+// BBR on a path that loses one packet in thirty: the losses are none of its doing.
+TEST(Path, BbrHoldsItsOwnWhereThePathLoses) {
+  constexpr std::uint64_t kRate = 100'000'000;
+  Download download(
+      {.delay = 50ms, .rate = kRate, .queue = {.packets = packets_in(kRate, 100ms)}, .loss = 0.03, .seed = 1},
+      UINT64_MAX, with("bbr"), {.check = false});
+  download.rate_over(3s);
+  EXPECT_GT(download.rate_over(5s), 0.9 * static_cast<double>(kRate) * 1448 / 1500 * 0.97);
 }
 
 // The last segment of a short answer is lost: nothing behind it could tell.

@@ -171,6 +171,17 @@ TEST(Cubic, BeginsAnewAfterATimeout) {
   EXPECT_NEAR(flow.segments(), 700 + kC * 1000, 25) << "K is 0, W_max 700";
 }
 
+// As Linux: slow start has ended, and no loss has told how much the path holds.
+TEST(Cubic, GrowsByATwentiethUntilALossTells) {
+  Flow flow(100);
+  for (int i = 0; i < 10; ++i) flow.round();
+  EXPECT_NEAR(flow.segments(), 100 * std::pow(1.05, 10), 3);
+  flow.reduce();
+  const double reduced = flow.segments();
+  for (int i = 0; i < 10; ++i) flow.round();
+  EXPECT_LT(flow.segments(), reduced * 1.3);
+}
+
 // §4.9: what was no loss leaves no trace.
 TEST(Cubic, UndoneIsAsIfNothingHadBeen) {
   Flow flow(1000), undisturbed(1000);

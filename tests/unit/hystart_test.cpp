@@ -1,4 +1,4 @@
-// HyStart++ against RFC 9406 §4.2.
+// HyStart++ against RFC 9406 §4.2, and Linux's trains of acknowledgements.
 #include "tcp/cc/hystart.hpp"
 
 #include <gtest/gtest.h>
@@ -141,6 +141,58 @@ TEST(HyStart, IsForTheFirstSlowStartAlone) {
       EXPECT_EQ(window.cwnd, 90 * kMss);
     }
   }
+}
+
+// A round trip of 40 ms, of which so much is filled with acknowledgements that are `spacing` apart.
+void train(SlowStart& s, Duration length, Duration spacing, std::uint64_t pacing_rate = 0) {
+  s.window.cwnd = 50 * kMss;
+  s.window.pacing_rate = pacing_rate;
+  for (Duration at{}; at <= length && s.window.in_slow_start(); at += spacing) {
+    AckSample sample;
+    sample.now = Instant(1s) + at;
+    sample.arrived = kMss;
+    sample.min_rtt = 40ms;
+    sample.round_began = at == Duration::zero();
+    s.window.cwnd += s.hystart.acknowledged(s.window, sample);
+  }
+}
+
+TEST(HyStart, ATrainOfHalfARoundTripFillsThePath) {
+  for (const Duration spacing : {100us, 500us, 2000us}) {
+    SlowStart full, half_full;
+    train(full, 22ms, spacing);
+    EXPECT_EQ(full.window.ssthresh, full.window.cwnd) << spacing.count();
+    train(half_full, 20ms, spacing);
+    EXPECT_TRUE(half_full.window.in_slow_start()) << spacing.count();
+  }
+}
+
+TEST(HyStart, AcknowledgementsFarApartAreNoTrain) {
+  SlowStart s;
+  train(s, 40ms, 2001us);
+  EXPECT_TRUE(s.window.in_slow_start());
+}
+
+TEST(HyStart, APacedTrainMustBeTwiceAsLong) {
+  SlowStart shorter, longer;
+  train(shorter, 40ms, 1ms, 1'000'000);
+  EXPECT_TRUE(shorter.window.in_slow_start());
+  train(longer, 42ms, 1ms, 1'000'000);
+  EXPECT_FALSE(longer.window.in_slow_start());
+}
+
+TEST(HyStart, ASmallWindowIsNoTrain) {
+  SlowStart s;
+  for (Duration at{}; at <= 30ms; at += 2ms) {
+    AckSample sample;
+    sample.now = Instant(1s) + at;
+    sample.arrived = kMss;
+    sample.min_rtt = 40ms;
+    sample.round_began = at == Duration::zero();
+    (void)s.hystart.acknowledged(s.window, sample);
+    s.window.cwnd = 15 * kMss;
+  }
+  EXPECT_TRUE(s.window.in_slow_start());
 }
 
 }  // namespace

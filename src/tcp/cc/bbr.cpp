@@ -20,7 +20,12 @@ constexpr std::uint32_t kUpCwndGain = 225;
 constexpr std::uint32_t kProbeRttCwndGain = 50;
 constexpr std::uint64_t kPacingMargin = 1;
 constexpr std::uint64_t kLossThresh = 2;
+constexpr std::uint64_t kManifestLoss = 10;
 constexpr std::uint64_t kBeta = 70;
+// A queue is taken to stand when the last round trip was longer than the shortest by more than this part of it. The
+// margin of pacing serves to drain a shorter one, too.
+constexpr Duration::rep kShareOfAQueue = 4;
+constexpr Duration::rep kShareOfAShortQueue = 16;
 
 constexpr std::uint32_t kStartupFullLossCount = 6;
 constexpr std::uint32_t kDrainRounds = 3;
@@ -30,11 +35,6 @@ constexpr Duration kProbeRttDuration = std::chrono::milliseconds(200);
 constexpr Duration kShortestProbeWait = std::chrono::seconds(2);
 constexpr std::uint64_t kProbeWaitSpreadUs = 1'000'000;
 constexpr Duration kNominalRtt = std::chrono::milliseconds(1);
-
-// §5.5.10.2
-bool is_inflight_too_high(std::uint64_t lost, std::uint64_t tx_in_flight, bool selective) noexcept {
-  return lost * 100 > tx_in_flight * kLossThresh || (lost > 0 && !selective);
-}
 
 // §5.5.10.2: of what was lost now, as much went well as keeps the losses at the threshold.
 std::uint64_t inflight_at_loss(const LossSample& sample) noexcept {
@@ -62,6 +62,7 @@ void Bbr::started(CongestionWindow& window, const CongestionStart& start) {
 
 void Bbr::acknowledged(CongestionWindow& window, const AckSample& sample) {
   delivered_ = sample.delivered;
+  if (sample.newest_rtt != Duration::zero()) latest_rtt_ = sample.newest_rtt;
   if (!has_seen_rtt_ && sample.srtt != Duration::zero()) {
     has_seen_rtt_ = true;
     init_pacing_rate(window, sample.srtt);
@@ -83,8 +84,9 @@ void Bbr::acknowledged(CongestionWindow& window, const AckSample& sample) {
 
 void Bbr::lost(CongestionWindow& window, const LossSample& sample) {
   delivered_ = sample.delivered;
-  note_loss(window);
+  if (is_congestion(sample.lost, sample.tx_in_flight)) note_loss(window);
   ++loss_events_in_round_;
+  if (conserving_) window.cwnd = std::max(window.cwnd - std::min(window.cwnd, sample.bytes), window.mss);
   if (!is_bw_probe_sample_ || sample.tx_in_flight == 0) return;
   if (is_inflight_too_high(sample.lost, sample.tx_in_flight, sample.selective))
     handle_inflight_too_high(window, sample.now, inflight_at_loss(sample), sample.app_limited);
@@ -98,13 +100,14 @@ std::uint32_t Bbr::ssthresh(const CongestionWindow& window, const CongestionEven
   } else {
     save_state_upon_loss(window);
     recovering_ = true;
+    conserving_ = event.kind == Congestion::Loss && !full_bw_reached_ && queue_stands();
   }
   return window.ssthresh;
 }
 
 void Bbr::recovered(CongestionWindow& window) {
   if (!recovering_) return;
-  recovering_ = false;
+  recovering_ = conserving_ = false;
   window.cwnd = std::max(window.cwnd, prior_cwnd_);
 }
 
@@ -136,6 +139,23 @@ void Bbr::restarted(CongestionWindow& window, Instant now) {
   } else if (state_ == State::ProbeRtt) {
     check_probe_rtt_done(window, now);
   }
+}
+
+// ---- losses
+
+bool Bbr::queue_stands() const noexcept {
+  return latest_rtt_ - min_rtt_ > min_rtt_ / kShareOfAQueue + std::chrono::milliseconds(1);
+}
+
+// Where packets are lost that never met a queue, sending less would not help. A queue too short to be seen loses many.
+bool Bbr::is_congestion(std::uint64_t lost, std::uint64_t tx_in_flight) const noexcept {
+  return queue_stands() || lost * 100 > tx_in_flight * kManifestLoss;
+}
+
+// §5.5.10.2
+bool Bbr::is_inflight_too_high(std::uint64_t lost, std::uint64_t tx_in_flight, bool selective) const noexcept {
+  if (lost > 0 && !selective) return true;
+  return lost * 100 > tx_in_flight * kLossThresh && is_congestion(lost, tx_in_flight);
 }
 
 // ---- Startup and Drain (§5.3.1, §5.3.2)
@@ -365,9 +385,11 @@ void Bbr::init_pacing_rate(CongestionWindow& window, Duration srtt) noexcept {
   window.pacing_rate = std::uint64_t{initial_cwnd_} * kStartupPacingGain * 10'000 / us;
 }
 
-// At least a segment a second: a rate of zero would mean none.
+// At least a segment a second: a rate of zero would mean none. The margin lets a queue drain; where there is none it
+// would leave so much of the path idle.
 void Bbr::set_pacing_rate(CongestionWindow& window, std::uint32_t gain) const noexcept {
-  const std::uint64_t rate = std::max<std::uint64_t>(bw_ * gain / 100 * (100 - kPacingMargin) / 100, window.mss);
+  const std::uint64_t margin = latest_rtt_ - min_rtt_ > min_rtt_ / kShareOfAShortQueue ? kPacingMargin : 0;
+  const std::uint64_t rate = std::max<std::uint64_t>(bw_ * gain / 100 * (100 - margin) / 100, window.mss);
   if (full_bw_reached_ || rate > window.pacing_rate) window.pacing_rate = rate;
 }
 
@@ -385,7 +407,11 @@ void Bbr::set_cwnd(CongestionWindow& window, const AckSample& sample) noexcept {
   const std::uint64_t least = kMinPipeSegments * window.mss;
   const std::uint64_t max_inflight = quantization_budget(window, bdp_multiple(bw_, cwnd_gain()) + extra_acked());
   std::uint64_t cwnd = window.cwnd;
-  if (full_bw_reached_) {
+  if (is_in_a_probe_bw_state()) conserving_ = false;
+  if (conserving_) {
+    // What Startup has overfilled takes no more than it gives, or what is sent again would be lost again.
+    cwnd = sample.in_flight + sample.arrived;
+  } else if (full_bw_reached_) {
     cwnd = std::min(cwnd + sample.arrived, max_inflight);
   } else if (cwnd < max_inflight || delivered_ < initial_cwnd_) {
     cwnd += sample.arrived;

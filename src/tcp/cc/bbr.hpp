@@ -2,6 +2,14 @@
 // takes, how much it holds before it loses) is kept by measuring, and what is sent follows from the model. A loss as
 // such does not slow it down; losing more than 2 % of a round trip does.
 //
+// In three things it goes further than the draft:
+// - Losses count only while a queue stands, or when they are more than 10 %. A path that loses 3 % for reasons of its
+// own
+//   would otherwise be used to a fifth, and version 1 takes no notice of losses at all.
+// - When Startup has overfilled a queue, packets are conserved until losses are repaired, as version 1 does for a round
+//   trip: else what is sent again is lost again.
+// - The pacing margin of 1 % is kept only while there is a queue that it drains.
+//
 // Names are the draft's, sections those of the draft. Volumes are in bytes, rates in bytes a second. What the draft
 // leaves to ECN is done as for losses: a mark counts as too many of them.
 #pragma once
@@ -70,6 +78,10 @@ class Bbr final : public CongestionControl {
   [[nodiscard]] bool window_has_been_full() const noexcept { return window_was_full_ || window_is_full_; }
   [[nodiscard]] std::uint32_t pacing_gain() const noexcept;
   [[nodiscard]] std::uint32_t cwnd_gain() const noexcept;
+  [[nodiscard]] bool queue_stands() const noexcept;
+  [[nodiscard]] bool is_congestion(std::uint64_t lost, std::uint64_t tx_in_flight) const noexcept;
+  [[nodiscard]] bool is_inflight_too_high(std::uint64_t lost, std::uint64_t tx_in_flight,
+                                          bool selective) const noexcept;
   void check_startup_done(const AckSample& sample) noexcept;
   void check_startup_high_loss(const AckSample& sample) noexcept;
   void check_drain_done(const CongestionWindow& window, const AckSample& sample) noexcept;
@@ -106,6 +118,7 @@ class Bbr final : public CongestionControl {
   bool round_start_ = false;
   bool idle_restart_ = false;
   bool recovering_ = false;  // losses are being repaired
+  bool conserving_ = false;  // and until they are, no more goes out than arrives
   bool has_seen_rtt_ = false;
   bool window_was_full_ = false;  // in the round trip before, or
   bool window_is_full_ = false;   // in this one
@@ -122,6 +135,7 @@ class Bbr final : public CongestionControl {
 
   // How long an empty path takes
   Duration min_rtt_ = Duration::max();
+  Duration latest_rtt_{};
   Instant min_rtt_stamp_{};
   Duration probe_rtt_min_delay_ = Duration::max();
   Instant probe_rtt_min_stamp_{};

@@ -82,12 +82,15 @@ void Cubic::begin_epoch(const CongestionWindow& window, Instant now) noexcept {
 void Cubic::grow(CongestionWindow& window, const AckSample& sample, std::uint32_t bytes) noexcept {
   const Duration t = sample.now - state_.epoch_start;
   grow_reno_estimate(window, bytes);
-  if (window_at(t, window.mss) < state_.w_est) {
+  // As Linux: while nothing has told where the path ends, the window grows by 5 % in a round trip at least.
+  const bool never_reduced = state_.cwnd_prior == 0;
+  if (!never_reduced && window_at(t, window.mss) < state_.w_est) {
     window.cwnd = std::max(window.cwnd, state_.w_est);
     return;
   }
   const std::uint32_t most = bounded(Wide{window.cwnd} + window.cwnd / 2);
-  const std::uint32_t target = std::clamp(window_at(t + sample.srtt, window.mss), window.cwnd, most);
+  const std::uint32_t least = never_reduced ? bounded(Wide{window.cwnd} + window.cwnd / 20) : window.cwnd;
+  const std::uint32_t target = std::clamp(window_at(t + sample.srtt, window.mss), least, most);
   // (target - cwnd) / cwnd for each byte that arrived.
   cubic_credit_ += std::uint64_t{target - window.cwnd} * bytes;
   const std::uint64_t grown = cubic_credit_ / window.cwnd;
