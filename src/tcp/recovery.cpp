@@ -337,6 +337,8 @@ void Connection::undo_partly(Context& c, const Acknowledgement& ack) {
   if (!recovery_.undo.was_only_late(ack.arrivals.echo_sent_before)) return;
   see_reordering(c, Counter::TcpExt_TCPTSReorder, ack.una_before, snd_.highest_arrived());
   snd_.unmark_lost();
+  dup_acks_ = 0;  // they told of what is acknowledged now
+  dup_bytes_ = 0;
   undo(c, Counter::TcpExt_TCPPartialUndo);
   set_recovery_state(CaState::Open);
 }

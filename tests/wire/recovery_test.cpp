@@ -293,6 +293,26 @@ WIRE_TEST(Undo, ByTimestampsBeforeTheEnd) {
   w.in(segment(1).ack(1 + 10 * 988).ts(1021, 10));
 }
 
+// Without SACK, too: the duplicates that told of the loss told of what has arrived by now.
+WIRE_TEST(Undo, ByTimestampsBeforeTheEndWithoutSack) {
+  w.establish({.sack = false, .ts = 1000});
+  w.write(stream(1, 10 * 988));
+  for (std::uint32_t i = 0; i < 10; ++i) {
+    auto next = data(1 + 988 * i, 988).ack(1).ts(10, 1010);
+    w.out(i == 9 ? std::move(next).psh() : std::move(next));
+  }
+  w.advance(10ms);
+  for (int i = 0; i < 3; ++i) w.in(segment(1).ack(1).ts(1020, 10));
+  w.out(data(1, 988).ack(1).ts(20, 1020));
+  for (int i = 0; i < 3; ++i) w.in(segment(1).ack(1).ts(1020, 10));
+  w.advance(1ms);
+  w.in(segment(1).ack(1 + 988 * 7).ts(1021, 10));
+  w.counter(Counter::TcpExt_TCPPartialUndo, 1);
+  w.silent();
+  w.require(w.info().lost == 0 && w.info().ca_state == CaState::Open && w.info().snd_cwnd >= 10 * 988, "all is well");
+  w.in(segment(1).ack(1 + 10 * 988).ts(1021, 10));
+}
+
 // RFC 3708: every byte that was repeated is reported as a duplicate.
 WIRE_TEST(Undo, ByDuplicateReports) {
   in_flight(w, 10);
