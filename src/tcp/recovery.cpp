@@ -148,9 +148,9 @@ void Connection::find_losses(Context& c, const Acknowledgement& ack) {
   dup_bytes_ = std::min(dup_bytes_, snd_.outstanding() - snd_.lost());
 }
 
-// RFC 5681 §3.2's three, or more where segments are known to be late by more.
+// RFC 5681 §3.2's three, or more where segments are known to be late by more, as far as dup_acks_ counts.
 std::uint32_t Connection::dup_thresh(const Context& c) const noexcept {
-  return std::max<std::uint32_t>(c.env.settings.tcp_reordering, rack_.reordering());
+  return std::min<std::uint32_t>(std::max<std::uint32_t>(c.env.settings.tcp_reordering, rack_.reordering()), UINT8_MAX);
 }
 
 // How long something may be on its way while what was sent later arrives.

@@ -21,6 +21,7 @@ constexpr std::uint32_t kProbeRttCwndGain = 50;
 constexpr std::uint64_t kPacingMargin = 1;
 constexpr std::uint64_t kLossThresh = 2;
 constexpr std::uint64_t kManifestLoss = 10;
+constexpr std::uint64_t kManifestLossInStartup = 20;  // which sends too much by far more, when it does
 constexpr std::uint64_t kBeta = 70;
 // A queue is taken to stand when the last round trip was longer than the shortest by more than this part of it. The
 // margin of pacing serves to drain a shorter one, too.
@@ -84,7 +85,9 @@ void Bbr::acknowledged(CongestionWindow& window, const AckSample& sample) {
 
 void Bbr::lost(CongestionWindow& window, const LossSample& sample) {
   delivered_ = sample.delivered;
-  if (is_congestion(sample.lost, sample.tx_in_flight)) note_loss(window);
+  // What is heard of after a probe, or while a queue drains, was not sent as the path delivers.
+  const bool feedback = state_ == State::Drain || ack_phase_ == AckPhase::ProbeStopping;
+  if (!feedback && is_congestion(sample.lost, sample.tx_in_flight)) note_loss(window);
   ++loss_events_in_round_;
   if (conserving_) window.cwnd = std::max(window.cwnd - std::min(window.cwnd, sample.bytes), window.mss);
   if (!is_bw_probe_sample_ || sample.tx_in_flight == 0) return;
@@ -149,7 +152,8 @@ bool Bbr::queue_stands() const noexcept {
 
 // Where packets are lost that never met a queue, sending less would not help. A queue too short to be seen loses many.
 bool Bbr::is_congestion(std::uint64_t lost, std::uint64_t tx_in_flight) const noexcept {
-  return queue_stands() || lost * 100 > tx_in_flight * kManifestLoss;
+  const std::uint64_t manifest = state_ == State::Startup ? kManifestLossInStartup : kManifestLoss;
+  return queue_stands() || lost * 100 > tx_in_flight * manifest;
 }
 
 // §5.5.10.2

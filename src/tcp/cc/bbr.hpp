@@ -2,12 +2,13 @@
 // takes, how much it holds before it loses) is kept by measuring, and what is sent follows from the model. A loss as
 // such does not slow it down; losing more than 2 % of a round trip does.
 //
-// In three things it goes further than the draft:
-// - Losses count only while a queue stands, or when they are more than 10 %. A path that loses 3 % for reasons of its
-// own
-//   would otherwise be used to a fifth, and version 1 takes no notice of losses at all.
+// In four things it goes further than the draft:
+// - Losses count only while a queue stands, or when they are more than 10 % (in Startup 20 %). A path that loses 3 % for
+//   reasons of its own would otherwise be used to a fifth, and version 1 takes no notice of losses at all.
 // - When Startup has overfilled a queue, packets are conserved until losses are repaired, as version 1 does for a round
 //   trip: else what is sent again is lost again.
+// - The short-term model takes no notice of losses of what was sent to probe or to drain a queue, for what arrives then
+//   does not tell how fast the path delivers.
 // - The pacing margin of 1 % is kept only while there is a queue that it drains.
 //
 // Names are the draft's, sections those of the draft. Volumes are in bytes, rates in bytes a second. What the draft
