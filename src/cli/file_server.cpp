@@ -83,7 +83,6 @@ Result<ListenerId> FileServer::listen(const ListenOptions& options) {
 }
 
 // ---- what the driver calls
-// -------------------------------------------------------------------------------------------
 
 void FileServer::handle_event(Instant now, const Event& event) {
   if ((event.bits & event_bits::kAcceptable) != 0) {
@@ -121,7 +120,6 @@ void FileServer::abort_all(Instant now) {
 }
 
 // ---- connections
-// -----------------------------------------------------------------------------------------------------
 
 void FileServer::accept_all(Instant now, ListenerId listener) {
   while (const Result<ConnectionId> connection = stack_.accept(listener)) {
@@ -245,7 +243,6 @@ void FileServer::expire(Instant now, SessionList& list, Duration timeout) {
 }
 
 // ---- answers
-// ---------------------------------------------------------------------------------------------------------
 
 void FileServer::fill_pending(Session& session) {
   const auto size = static_cast<std::uint32_t>(std::min<std::uint64_t>(session.remaining, kPiece));

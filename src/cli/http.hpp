@@ -22,7 +22,6 @@ inline constexpr std::size_t kMaxFields = 256;
 std::string_view reason_phrase(unsigned status) noexcept;
 
 // ---- the server's side
-// -----------------------------------------------------------------------------------------------
 
 // Finds the end of a message's head in bytes that come piece by piece, looking at each byte once.
 class HeadScanner {
@@ -88,7 +87,6 @@ struct ResponseHead {
 std::string format_head(const ResponseHead& head, std::time_t now);
 
 // ---- the client's side
-// -----------------------------------------------------------------------------------------------
 
 // Reads one response from bytes that come piece by piece.
 class ResponseReader {

@@ -104,7 +104,6 @@ std::expected<Request, BadRequest> parse_request(std::string_view head) {
 }
 
 // ---- the client's side
-// -----------------------------------------------------------------------------------------------
 
 class ResponseReader::Impl {
  public:

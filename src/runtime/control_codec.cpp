@@ -105,7 +105,6 @@ struct Reader {
 };
 
 // ---- the fields, once for both directions
-// ----------------------------------------------------------------------------
 
 template <typename Visitor, typename Socket>
 void visit_socket(Visitor& visit, Socket& socket) {

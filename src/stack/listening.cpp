@@ -179,7 +179,6 @@ void Stack::Impl::offer_to_acceptor(Listener& listener, Socket& socket) {
 }
 
 // ---- requests
-// -----------------------------------------------------------------------------------------------------------
 
 tcp::Path Stack::Impl::path_for(const Listener& listener, InterfaceId interface) const noexcept {
   tcp::Path path = path_of(interface);

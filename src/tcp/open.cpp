@@ -154,7 +154,6 @@ void Connection::become_established(Context& c) {
 }
 
 // ---- RFC 9293 §3.10.7.3: SYN-SENT
-// ------------------------------------------------------------------------------------
 
 void Connection::arrives_in_syn_sent(Context& c, Segment& segment) {
   if (syn_waits_for_write_) return c.env.counters.drop(DropReason::TcpBadAck);  // nothing was sent yet

@@ -92,7 +92,6 @@ bool Connection::transmit_syn(Context& c, TxPacket& packet) {
 }
 
 // ---- how much
-// ----------------------------------------------------------------------------------------------------------
 
 // Payload of a full segment: RFC 9293 §3.7.1, RFC 6691. A peer whose window never holds two segments gets smaller ones
 // (as Linux's tcp_bound_to_half_wnd), or silly-window avoidance would stop the flow.
@@ -175,7 +174,6 @@ std::uint32_t Connection::sendable_length(std::uint32_t window) noexcept {
 }
 
 // ---- data
-// --------------------------------------------------------------------------------------------------------------
 
 bool Connection::transmit_lost(Context& c, TxPacket& packet) {
   if (snd_.lost() == 0) return false;
@@ -379,7 +377,6 @@ bool Connection::transmit_ack(Context& c, TxPacket& packet) {
 }
 
 // ---- the segment
-// -------------------------------------------------------------------------------------------------------
 
 wire::TcpOptions Connection::segment_options(const Context& c, bool with_sack) noexcept {
   wire::TcpOptions options;

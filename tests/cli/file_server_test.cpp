@@ -65,7 +65,6 @@ class Files {
 };
 
 // ---- the tree
-// --------------------------------------------------------------------------------------------------------
 
 TEST(FileTree, FindsWhatIsInIt) {
   const Files files;
@@ -102,7 +101,6 @@ TEST(FileTree, OfWhatIsNoDirectoryIsRefused) {
 }
 
 // ---- the server
-// ------------------------------------------------------------------------------------------------------
 
 InterfaceConfig interface(const char* cidr) {
   InterfaceConfig config;
@@ -416,7 +414,6 @@ TEST(FileServer, FinishesAnswersBeforeItEnds) {
 }
 
 // ---- the client
-// ------------------------------------------------------------------------------------------------------
 
 struct Fetched {
   FetchResult result;

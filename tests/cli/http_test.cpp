@@ -16,7 +16,6 @@ unsigned status_of(const std::string& lines) {
 }
 
 // ---- requests
-// --------------------------------------------------------------------------------------------------------
 
 TEST(HttpRequest, IsReadWithItsFields) {
   const auto request = parse(
@@ -92,7 +91,6 @@ TEST(HttpRequest, TooLargeIsRefused) {
 }
 
 // ---- finding heads
-// ---------------------------------------------------------------------------------------------------
 
 TEST(HttpHead, IsFoundHoweverItIsCut) {
   const std::string message = "\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\nnext";
@@ -111,7 +109,6 @@ TEST(HttpHead, DoesNotEndWithEmptyLinesBeforeIt) {
 }
 
 // ---- ranges, dates, types
-// --------------------------------------------------------------------------------------------
 
 TEST(HttpRange, IsWhatTheFieldSays) {
   const auto part = [](std::string_view field, std::uint64_t size) {
@@ -166,7 +163,6 @@ TEST(ContentType, FollowsTheName) {
 }
 
 // ---- responses
-// -------------------------------------------------------------------------------------------------------
 
 struct Read {
   bool fed = true;

@@ -129,7 +129,6 @@ TEST(SsFilter, SaysWhatIsWrongAndWhere) {
 }
 
 // ---- the table: the lines below are those of ss for the same sockets
-// -------------------------------------------------
 
 TEST(SsText, LinesUpAsSsDoes) {
   std::vector<SocketInfo> sockets{tcp("127.0.0.1:8080", "0.0.0.0:0", TcpState::Listen),

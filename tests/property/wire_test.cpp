@@ -118,7 +118,6 @@ class Exact {
 };
 
 // ---- checksum
-// --------------------------------------------------------------------------------------------------------
 
 // RFC 1071 §1, word by word.
 std::uint16_t naive_sum(ByteSpan bytes) {
@@ -163,7 +162,6 @@ RC_GTEST_PROP(ChecksumProperty, IsTheSameHoweverTheBytesAreCut, ()) {
 }
 
 // ---- what is written is read back
-// --------------------------------------------------------------------------------------
 
 RC_GTEST_PROP(IpProperty, ReadsWhatItWrites, ()) {
   const IpHeader header = any_ip_header(protocol::kTcp);
@@ -234,7 +232,6 @@ RC_GTEST_PROP(IcmpProperty, ReadsWhatItWrites, ()) {
 }
 
 // ---- anything may be read
-// ----------------------------------------------------------------------------------------------
 
 // Reads a packet as the stack does, through every layer, and checks that views stay within what they view.
 void read_all_layers(ByteSpan packet, bool trust_length_field) {
