@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/ring.hpp"
+#include "base/search.hpp"
 #include "base/seq.hpp"
 
 namespace ff {
@@ -99,20 +100,10 @@ class IntervalSet {
   }
 
  private:
-  // What grows or shrinks at its ends is looked at there first.
+  // It shrinks at its front and grows near its back: so they are looked at first.
   [[nodiscard]] std::size_t first_ending_after(Seq seq) const noexcept {
     if (items_.empty() || after(items_.front().end, seq)) return 0;
-    std::size_t low = 1, high = items_.size();
-    if (at_or_before(items_.back().end, seq)) return high;
-    while (low < high) {
-      const std::size_t middle = (low + high) / 2;
-      if (after(items_[middle].end, seq)) {
-        high = middle;
-      } else {
-        low = middle + 1;
-      }
-    }
-    return low;
+    return first_where(items_.size(), items_.size() - 1, [&](std::size_t i) { return after(items_[i].end, seq); });
   }
 
   Ring<Interval> items_;

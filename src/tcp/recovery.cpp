@@ -156,9 +156,10 @@ std::uint32_t Connection::dup_thresh(const Context& c) const noexcept {
 // How long something may be on its way while what was sent later arrives.
 Duration Connection::reordering_patience(const Context& c) const noexcept {
   const std::uint32_t settings = c.env.settings.tcp_recovery;
-  const bool by_count =
-      (settings & recovery_setting::kNoDupThresh) == 0 && snd_.has_sacked_segments(dup_thresh(c), send_mss());
-  const bool impatient = recovery_.state >= CaState::Recovery || by_count;
+  const auto by_count = [&] {
+    return (settings & recovery_setting::kNoDupThresh) == 0 && snd_.has_sacked_segments(dup_thresh(c), send_mss());
+  };
+  const bool impatient = recovery_.state >= CaState::Recovery || by_count();
   const bool fixed = (settings & recovery_setting::kFixedWindow) != 0;
   return rack_.rtt() + rack_.reordering_window(impatient, fixed, rtt_.min_rtt(), rtt_.srtt());
 }

@@ -3,49 +3,25 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/search.hpp"
+
 namespace ff::tcp {
 
 std::size_t Scoreboard::sent_holding(Seq seq) const noexcept {
   if (after(sent_.front().end, seq)) return 0;
-  std::size_t low = 1, high = sent_.size();
-  while (low < high) {
-    const std::size_t middle = (low + high) / 2;
-    if (after(sent_[middle].end, seq)) {
-      high = middle;
-    } else {
-      low = middle + 1;
-    }
-  }
-  return low;
+  near_.arrival = first_where(sent_.size(), near_.arrival, [&](std::size_t i) { return after(sent_[i].end, seq); });
+  return near_.arrival;
 }
 
 // How many of sent_ went out at `time` or before.
-std::size_t Scoreboard::sent_by(Instant time) const noexcept {
-  std::size_t low = 0, high = sent_.size();
-  if (high == 0 || sent_.front().how.sent_at > time) return 0;
-  while (low < high) {
-    const std::size_t middle = (low + high) / 2;
-    if (sent_[middle].how.sent_at <= time) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return low;
+std::size_t Scoreboard::sent_by(Instant time, std::size_t near) const noexcept {
+  if (sent_.empty() || sent_.front().how.sent_at > time) return 0;
+  return first_where(sent_.size(), near, [&](std::size_t i) { return sent_[i].how.sent_at > time; });
 }
 
 std::size_t Scoreboard::first_resent_ending_after(Seq seq) const noexcept {
-  std::size_t low = 0, high = resent_.size();
-  if (high == 0 || after(resent_.front().end, seq)) return 0;
-  while (low < high) {
-    const std::size_t middle = (low + high) / 2;
-    if (after(resent_[middle].end, seq)) {
-      high = middle;
-    } else {
-      low = middle + 1;
-    }
-  }
-  return low;
+  if (resent_.empty() || after(resent_.front().end, seq)) return 0;
+  return first_where(resent_.size(), resent_.size() - 1, [&](std::size_t i) { return after(resent_[i].end, seq); });
 }
 
 bool Scoreboard::has_sacked_segments(std::uint32_t count, std::uint32_t mss) const noexcept {
@@ -151,6 +127,7 @@ void Scoreboard::drop_front(Seq ack) noexcept {
 
 void Scoreboard::sack(Seq first, Seq end, Arrivals& arrivals) {
   assert(!sent_.empty() && at_or_after(first, sent_.front().first) && at_or_before(end, sent_.back().end));
+  if (sacked_.covers(first, end)) return;  // a block is told three times and more
   sacked_.for_each_gap(first, end, [&](Seq from, Seq to) { arrived(from, to, arrivals, true); });
   sacked_.add(first, end);
 }
@@ -162,7 +139,7 @@ void Scoreboard::mark_lost(Seq first, Seq end) {
 }
 
 void Scoreboard::mark_lost_if_sent_by(Instant horizon) {
-  const std::size_t count = sent_by(horizon);
+  const std::size_t count = sent_by(horizon, near_.horizon);
   if (count == 0) return;
   const Seq edge = sent_[count - 1].end;
   sacked_.for_each_gap(sent_.front().first, edge, [&](Seq from, Seq to) {
@@ -198,12 +175,12 @@ Scoreboard::Detected Scoreboard::detect_losses(Instant newest, Seq newest_end, I
   Detected found;
   if (sent_.empty()) return found;
   // What was sent once, and before `newest`, is a part at the front; of it what was sent by the horizon is another.
-  const std::size_t earlier = sent_by(newest - Duration(1));
-  const std::size_t by_then = sent_by(newest);
+  const std::size_t earlier = near_.newest = sent_by(newest - Duration(1), near_.newest);
+  const std::size_t by_then = sent_by(newest, earlier);
   Seq end = earlier > 0 ? sent_[earlier - 1].end : sent_.front().first;
   if (by_then > earlier)
     end = later_of(end, before(newest_end, sent_[by_then - 1].end) ? newest_end : sent_[by_then - 1].end);
-  const std::size_t expired = sent_by(horizon);
+  const std::size_t expired = near_.horizon = sent_by(horizon, near_.horizon);
   Seq edge = expired > 0 ? sent_[expired - 1].end : sent_.front().first;
   if (after(edge, end)) edge = end;
   if (after(edge, judged_)) {

@@ -3,8 +3,8 @@
 //
 // Segments go out first in the order of their sequence numbers, so that one queue is in the order of both, and "sent
 // long ago" is a part at its front: RACK judges every byte once. What has been sent again, and what was SACKed or lost,
-// is kept as stretches beside it, which are few. So an acknowledgement costs the same whatever the window, but for a
-// binary search.
+// is kept as stretches beside it, which are few. What one acknowledgement is about lies beside what the one before was
+// about, and searches begin there: so it costs the same whatever the window.
 #pragma once
 
 #include <cstddef>
@@ -96,7 +96,7 @@ class Scoreboard {
   };
 
   [[nodiscard]] std::size_t sent_holding(Seq seq) const noexcept;
-  [[nodiscard]] std::size_t sent_by(Instant time) const noexcept;
+  [[nodiscard]] std::size_t sent_by(Instant time, std::size_t near) const noexcept;
   [[nodiscard]] std::size_t first_resent_ending_after(Seq seq) const noexcept;
   template <typename Each>
   void take_resent(Seq first, Seq end, Each&& each);
@@ -111,6 +111,11 @@ class Scoreboard {
   Ring<Resent> resent_;          // in the order of sequence numbers, without overlap
   Ring<ResentAt> resent_order_;  // in the order of time; some of it may be in resent_ no more
   Seq judged_;                   // RACK has decided on what was sent first and lies below
+  // Where in sent_ the last searches ended.
+  struct Near {
+    std::size_t arrival = 0, newest = 0, horizon = 0;
+  };
+  mutable Near near_;
 };
 
 }  // namespace ff::tcp
