@@ -37,6 +37,10 @@ struct InterfaceConfig {
   // Our address on an Ethernet-like device, whose packets have an Ethernet header: next hops are then found by ARP and
   // neighbour discovery.
   std::optional<MacAddress> mac{};
+  // What it sends comes back to us: packets to addresses of our own leave by it, whichever interface has the address.
+  // All of its prefixes are ours, as 127.0.0.0/8 is on Linux. Without one, our own addresses cannot be reached from
+  // here.
+  bool loopback = false;
 };
 
 // One line of the routing table. The longest prefix decides, among equals the smallest metric.

@@ -17,6 +17,7 @@ bool host_can_have(const IpAddress& address) noexcept {
 
 Result<InterfaceId> Interfaces::add(InterfaceConfig config) {
   if (config.addresses.empty() || interfaces_.size() >= UINT16_MAX) return std::unexpected(Error::InvalidArgument);
+  if (config.loopback && (config.mac || loopback_)) return std::unexpected(Error::InvalidArgument);
   if (config.mac && (config.mac->is_group() || config.mac == MacAddress{}))
     return std::unexpected(Error::InvalidArgument);
   for (const Cidr& own : config.addresses) {
@@ -34,6 +35,7 @@ Result<InterfaceId> Interfaces::add(InterfaceConfig config) {
     const Cidr all{gateway.is_v4() ? IpAddress::any_v4() : IpAddress::any_v6(), 0};
     (void)routes_.add({.prefix = all, .gateway = gateway, .interface = id, .metric = 0, .source = {}});
   }
+  if (config.loopback) loopback_ = id;
   interfaces_.push_back(std::move(config));
   return id;
 }
@@ -51,7 +53,7 @@ Result<void> Interfaces::add_route(const Route& route) {
 bool Interfaces::is_local(const IpAddress& address) const noexcept {
   for (const InterfaceConfig& interface : interfaces_)
     for (const Cidr& own : interface.addresses)
-      if (own.address == address) return true;
+      if (interface.loopback ? own.contains(address) : own.address == address) return true;
   return false;
 }
 
@@ -87,6 +89,10 @@ const IpAddress* Interfaces::best_source(const Route& route, const IpAddress& de
 }
 
 std::optional<Interfaces::Hop> Interfaces::route(const IpAddress& destination) const noexcept {
+  if (loopback_ && is_local(destination)) {
+    const IpAddress* source = own_address_near(*loopback_, destination);
+    return Hop{*loopback_, source != nullptr ? *source : destination};
+  }
   const Route* route = routes_.find(destination);
   if (route == nullptr) return std::nullopt;
   const IpAddress* source = best_source(*route, destination);
@@ -100,6 +106,7 @@ IpAddress Interfaces::next_hop(InterfaceId interface, const IpAddress& destinati
 
 std::optional<InterfaceId> Interfaces::interface_to(const IpAddress& source,
                                                     const IpAddress& destination) const noexcept {
+  if (loopback_ && is_local(destination)) return loopback_;
   for (std::size_t i = 0; i < interfaces_.size(); ++i)
     for (const Cidr& own : interfaces_[i].addresses)
       if (own.address == source && own.contains(destination)) return static_cast<InterfaceId>(i);

@@ -25,6 +25,9 @@ class Interfaces {
   // Such as 192.0.2.255 where we are 192.0.2.1/24.
   [[nodiscard]] bool is_subnet_broadcast(const IpAddress& address) const noexcept;
 
+  // What leads to ourselves; nothing: there is no such interface.
+  [[nodiscard]] std::optional<InterfaceId> loopback() const noexcept { return loopback_; }
+
   struct Hop {
     InterfaceId interface;
     IpAddress source;  // which of our addresses fits best
@@ -46,6 +49,7 @@ class Interfaces {
   [[nodiscard]] const IpAddress* best_source(const Route& route, const IpAddress& destination) const noexcept;
 
   std::vector<InterfaceConfig> interfaces_;
+  std::optional<InterfaceId> loopback_;
   RouteTable routes_;
 };
 

@@ -200,7 +200,7 @@ void Stack::Impl::answer_echo(Instant now, InterfaceId interface, const wire::Ip
 
 void Stack::Impl::send_icmp_error(Instant now, InterfaceId interface, IcmpKind kind, const RxPacket& packet,
                                   const wire::IpView& ip, std::uint32_t detail) {
-  if (!deserves_icmp_error(packet, ip)) return;
+  if (!deserves_icmp_error(interface, packet, ip)) return;
   const wire::IpHeader header = icmp_header(ip.header.destination, ip.header.source);
   std::string body(wire::kMaxIcmpError, '\0');
   const auto to = reinterpret_cast<std::uint8_t*>(body.data());
@@ -213,9 +213,11 @@ void Stack::Impl::send_icmp_error(Instant now, InterfaceId interface, IcmpKind k
 
 // RFC 1122 §3.2.2, RFC 4443 §2.4 e: never about an error, never to or about a group, never about a fragment but the
 // first. (Those do not get here, nor do packets to a group, but in a frame to one.)
-bool Stack::Impl::deserves_icmp_error(const RxPacket& packet, const wire::IpView& ip) const noexcept {
+bool Stack::Impl::deserves_icmp_error(InterfaceId interface, const RxPacket& packet,
+                                      const wire::IpView& ip) const noexcept {
   const IpAddress& source = ip.header.source;
-  if (source.is_any() || source.is_loopback() || interfaces_.is_subnet_broadcast(source)) return false;
+  if (source.is_any() || interfaces_.is_subnet_broadcast(source)) return false;
+  if (source.is_loopback() && !interfaces_[interface].loopback) return false;
   if (came_to_group(packet)) return false;
   const bool v4 = source.is_v4();
   if (ip.header.protocol != (v4 ? wire::protocol::kIcmp : wire::protocol::kIcmp6)) return true;

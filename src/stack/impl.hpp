@@ -170,7 +170,8 @@ class Stack::Impl {
   // An error about `packet`, as far as the rules and the limits allow. `detail`: see wire::emit_icmp_error().
   void send_icmp_error(Instant now, InterfaceId interface, wire::IcmpKind kind, const RxPacket& packet,
                        const wire::IpView& ip, std::uint32_t detail = 0);
-  [[nodiscard]] bool deserves_icmp_error(const RxPacket& packet, const wire::IpView& ip) const noexcept;
+  [[nodiscard]] bool deserves_icmp_error(InterfaceId interface, const RxPacket& packet,
+                                         const wire::IpView& ip) const noexcept;
   bool may_send_icmp(Instant now, const IpAddress& destination, std::uint8_t type) noexcept;
   [[nodiscard]] wire::IpHeader icmp_header(const IpAddress& from, const IpAddress& to) noexcept;
   bool send_icmp(InterfaceId interface, const wire::IpHeader& header, std::string message);

@@ -39,6 +39,11 @@ void Stack::Impl::count_codepoint(const wire::IpHeader& ip, std::uint32_t packet
 void Stack::Impl::deliver_ip(Instant now, InterfaceId interface, const RxPacket& packet, const wire::IpView& ip) {
   Counters& counters = env_.counters;
   const bool v4 = ip.header.destination.is_v4();
+  // RFC 1122 §3.2.1.3 g, RFC 4291 §2.5.3: such addresses are never seen on a link.
+  if ((ip.header.source.is_loopback() || ip.header.destination.is_loopback()) && !interfaces_[interface].loopback) {
+    counters.add(v4 ? Counter::Ip_InAddrErrors : Counter::Ip6_InAddrErrors);
+    return counters.drop(ip.header.source.is_loopback() ? DropReason::IpMartianSource : DropReason::IpNotForUs);
+  }
   if (!interfaces_.is_local(ip.header.destination)) {
     if (is_neighbour_discovery(interface, packet, ip))
       return icmp_arrives(now, interface, ip.header, packet, ip.payload_offset, ip.payload_size);
