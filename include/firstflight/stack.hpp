@@ -142,6 +142,30 @@ struct Event {
   std::uint32_t early_bytes = 0;
 };
 
+// What a call that must not wait, and whoever waits for several, go by.
+struct ConnectionStatus {
+  TcpState state = TcpState::Closed;
+  std::optional<Error> error;    // why it ended, if not in order
+  bool peer_closed = false;      // the peer's FIN was reached
+  bool half_open_early = false;  // server: its SYN was let in by Fast Open, and the handshake is not over
+  bool writable = false;         // a third of the send buffer is free, and half of what may wait unsent (as Linux)
+  bool urgent_announced = false;
+  bool urgent_here = false;     // and its byte has come, and was not taken
+  bool at_urgent_mark = false;  // what is read next is the urgent byte, or lies behind it
+  std::uint32_t unread = 0;     // bytes received and not read
+  std::uint32_t unacked = 0;    // bytes written and not acknowledged
+  std::uint32_t unsent = 0;     // of them
+  // FastOpenMode::OnFirstWrite with a cookie at hand: the SYN is held back, and so much of the first write goes with
+  // it.
+  std::optional<std::uint32_t> syn_room;
+  SocketMemory memory;
+};
+
+struct ListenerStatus {
+  std::uint32_t waiting = 0;  // for accept()
+  std::uint32_t limit = 0;    // of the accept queue
+};
+
 class Stack {
  public:
   explicit Stack(StackConfig config);
@@ -184,6 +208,8 @@ class Stack {
   Result<ListenerId> listen(const ListenOptions& options);
   // WouldBlock: no connection waits.
   Result<ConnectionId> accept(ListenerId listener);
+  // listen() once more: another limit of the accept queue.
+  Result<void> set_backlog(ListenerId listener, std::uint32_t backlog);
   // TCP_FASTOPEN on a listener that listens already: how many may be half-open from now on; 0 switches it off.
   Result<void> set_fast_open(ListenerId listener, std::uint32_t queue);
   // TCP_FASTOPEN_KEY; nothing: those of the stack.
@@ -203,10 +229,16 @@ class Stack {
   Result<std::size_t> write(Instant now, ConnectionId connection, ByteSpan bytes, std::uint8_t flags = 0);
   // The same without copying; takes all of the slice or nothing (WouldBlock when nothing may be added now).
   Result<void> write(Instant now, ConnectionId connection, Slice bytes, std::uint8_t flags = 0);
+  // A kWritable event is wanted as soon as ConnectionStatus::writable holds again, though no write() was refused.
+  Result<void> await_room(ConnectionId connection);
   // Copies out what is there, up to the size of `into`. 0: the peer has closed its side, all was read. WouldBlock.
   Result<std::size_t> read(Instant now, ConnectionId connection, MutableByteSpan into);
   // The same without copying: the next piece, at most `max` bytes. Empty: the peer has closed its side.
   Result<Slice> read_slice(Instant now, ConnectionId connection, std::uint32_t max = UINT32_MAX);
+
+  // MSG_PEEK: copies out what read() would, behind the first `offset` bytes of it, and leaves it there. 0: there is no
+  // more now.
+  [[nodiscard]] Result<std::size_t> peek(ConnectionId connection, MutableByteSpan into, std::uint32_t offset = 0) const;
 
   // MSG_OOB: the urgent byte, which is not in the stream unless SO_OOBINLINE says so. Nothing: the peer has closed its
   // side. InvalidArgument: none was announced, it was taken already, or it is in the stream; WouldBlock: it has not
@@ -255,6 +287,10 @@ class Stack {
   // What receive_errors kept, the oldest first. WouldBlock.
   Result<DatagramError> receive_error(DatagramId socket);
   Result<void> set_header(DatagramId socket, const DatagramHeader& header);
+  // Of these: receive_errors, receive_buffer and send_buffer, from now on.
+  Result<void> set_options(DatagramId socket, const DatagramOptions& options);
+  // SO_ERROR: what the network reported and no call has told yet. Nothing: all is well.
+  Result<std::optional<Error>> take_error(DatagramId socket);
   Result<void> set_user_data(DatagramId socket, std::uint64_t user_data);
   Result<void> close(DatagramId socket);
 
@@ -279,6 +315,8 @@ class Stack {
 
   // ---- getters ---------------------------------------------------------------------------------------------------
   [[nodiscard]] Result<ConnectionInfo> info(ConnectionId connection) const;
+  [[nodiscard]] Result<ConnectionStatus> status(ConnectionId connection) const;
+  [[nodiscard]] Result<ListenerStatus> status(ListenerId listener) const;
   [[nodiscard]] Result<SocketOptions> options(ConnectionId connection) const;
   // getsockname(): where port 0 was asked for, the one that was given.
   [[nodiscard]] Result<Endpoint> local(BindingId binding) const;
@@ -288,6 +326,8 @@ class Stack {
   // In the order in which they are tried.
   [[nodiscard]] std::vector<Route> routes() const;
   [[nodiscard]] std::vector<Neighbour> neighbours() const;
+  // IP_MTU: the largest packet that gets to `destination`, as far as is known. NetworkUnreachable.
+  [[nodiscard]] Result<std::uint16_t> path_mtu(Instant now, const IpAddress& destination) const;
   // Bytes held for packets of which fragments are missing.
   [[nodiscard]] std::size_t fragment_memory() const noexcept;
   [[nodiscard]] const Settings& settings() const noexcept;

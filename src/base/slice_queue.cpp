@@ -68,6 +68,19 @@ std::uint32_t SliceQueue::read(MutableByteSpan into) noexcept {
   return done;
 }
 
+std::uint32_t SliceQueue::peek(MutableByteSpan into, std::uint32_t offset) const noexcept {
+  std::uint32_t done = 0;
+  const std::uint64_t position = begin_ + offset;
+  for (std::size_t i = find(position); position < end_ && i < pieces_.size() && done < into.size(); ++i) {
+    const ByteSpan piece = pieces_[i].slice->span();
+    const auto skip = static_cast<std::size_t>(position + done - pieces_[i].begin);
+    const auto count = static_cast<std::uint32_t>(std::min(piece.size() - skip, into.size() - done));
+    std::memcpy(into.data() + done, piece.data() + skip, count);
+    done += count;
+  }
+  return done;
+}
+
 std::uint32_t SliceQueue::compact(SlabPool& pool, HeldMemory& memory) {
   std::uint32_t copied = 0;
   for (std::size_t i = 0; i < pieces_.size(); ++i) copied += sparse(*pieces_[i].slice, pool) ? 1 : 0;

@@ -34,6 +34,8 @@ class SliceQueue {
   Slice take_front(std::uint32_t max) noexcept;
   // Copies out and removes as many bytes as there are, up to the size of `into`.
   std::uint32_t read(MutableByteSpan into) noexcept;
+  // Copies out from `offset` on and removes nothing.
+  std::uint32_t peek(MutableByteSpan into, std::uint32_t offset) const noexcept;
 
   // Puts the slices that cover `length` bytes from `offset` into `pieces`, as many as there is room for. Says how many
   // bytes they cover, and in `used` how many pieces.

@@ -64,6 +64,13 @@ Result<void> Stack::add_congestion_control(CongestionControlFactory factory) {
 Result<BindingId> Stack::bind(const BindOptions& options) { return impl_->bind(options); }
 Result<void> Stack::close(BindingId binding) { return impl_->close_binding(binding); }
 Result<ListenerId> Stack::listen(const ListenOptions& options) { return impl_->listen(options); }
+Result<void> Stack::set_backlog(ListenerId id, std::uint32_t backlog) {
+  Listener* listener = impl_->listeners_.find(id.index, id.generation);
+  if (listener == nullptr) return std::unexpected(Error::StaleHandle);
+  listener->options.backlog = backlog;
+  listener->accept_limit = std::min(backlog, settings().somaxconn);
+  return {};
+}
 Result<void> Stack::set_fast_open(ListenerId listener, std::uint32_t queue) {
   return impl_->set_fast_open(listener, queue);
 }
@@ -82,11 +89,22 @@ Result<void> Stack::write(Instant now, ConnectionId connection, Slice bytes, std
   return impl_->with(now, connection,
                      [&](tcp::Connection& tcp, tcp::Context& c) { return tcp.write(c, std::move(bytes), flags); });
 }
+Result<void> Stack::await_room(ConnectionId connection) {
+  Socket* socket = impl_->find(connection);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  socket->tcp.await_room();
+  return {};
+}
 Result<std::size_t> Stack::read(Instant now, ConnectionId connection, MutableByteSpan into) {
   return impl_->with(now, connection, [&](tcp::Connection& tcp, tcp::Context& c) { return tcp.read(c, into); });
 }
 Result<Slice> Stack::read_slice(Instant now, ConnectionId connection, std::uint32_t max) {
   return impl_->with(now, connection, [&](tcp::Connection& tcp, tcp::Context& c) { return tcp.read_slice(c, max); });
+}
+Result<std::size_t> Stack::peek(ConnectionId connection, MutableByteSpan into, std::uint32_t offset) const {
+  const Socket* socket = impl_->find(connection);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  return socket->tcp.peek(into, offset);
 }
 Result<std::optional<std::uint8_t>> Stack::read_urgent(Instant now, ConnectionId connection) {
   return impl_->with(now, connection, [](tcp::Connection& tcp, tcp::Context&) { return tcp.read_urgent(); });
@@ -176,6 +194,17 @@ Result<void> Stack::set_header(DatagramId id, const DatagramHeader& header) {
   socket->header = header;
   return {};
 }
+Result<void> Stack::set_options(DatagramId id, const DatagramOptions& options) {
+  udp::Socket* socket = impl_->datagrams_.find(id);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  socket->set_options(options, impl_->env_.settings);
+  return {};
+}
+Result<std::optional<Error>> Stack::take_error(DatagramId id) {
+  udp::Socket* socket = impl_->datagrams_.find(id);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  return socket->take_pending_error();
+}
 Result<void> Stack::set_user_data(DatagramId id, std::uint64_t user_data) {
   udp::Socket* socket = impl_->datagrams_.find(id);
   if (socket == nullptr) return std::unexpected(Error::StaleHandle);
@@ -207,6 +236,16 @@ Result<ConnectionInfo> Stack::info(ConnectionId connection) const {
   if (socket == nullptr) return std::unexpected(Error::StaleHandle);
   return socket->tcp.info();
 }
+Result<ConnectionStatus> Stack::status(ConnectionId connection) const {
+  const Socket* socket = impl_->find(connection);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  return socket->tcp.status(impl_->env_);
+}
+Result<ListenerStatus> Stack::status(ListenerId id) const {
+  const Listener* listener = impl_->listeners_.find(id.index, id.generation);
+  if (listener == nullptr) return std::unexpected(Error::StaleHandle);
+  return ListenerStatus{static_cast<std::uint32_t>(listener->accept_queue.size()), listener->accept_limit};
+}
 Result<DatagramInfo> Stack::info(DatagramId id) const {
   const udp::Socket* socket = impl_->datagrams_.find(id);
   if (socket == nullptr) return std::unexpected(Error::StaleHandle);
@@ -219,6 +258,11 @@ std::vector<Route> Stack::routes() const {
 }
 std::vector<Neighbour> Stack::neighbours() const {
   return impl_->ethernet_ == nullptr ? std::vector<Neighbour>() : impl_->ethernet_->neighbours();
+}
+Result<std::uint16_t> Stack::path_mtu(Instant now, const IpAddress& destination) const {
+  const auto hop = impl_->interfaces_.route(destination);
+  if (!hop) return std::unexpected(Error::NetworkUnreachable);
+  return impl_->path_mtu_.lookup(now, destination, impl_->interfaces_[hop->interface].mtu);
 }
 std::size_t Stack::fragment_memory() const noexcept {
   return impl_->fragments_v4_.memory() + impl_->fragments_v6_.memory();

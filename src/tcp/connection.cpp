@@ -116,6 +116,28 @@ ConnectionInfo Connection::info() const {
   return info;
 }
 
+ConnectionStatus Connection::status(const Environment& env) const noexcept {
+  using Byte = UrgentReceiver::Byte;
+  ConnectionStatus status;
+  status.state = state_;
+  status.error = error_;
+  status.peer_closed = peer_fin_;
+  status.half_open_early = half_open_fast_open();
+  status.writable = is_writable(env) && !waits_for_memory_;
+  if (urgent_ != nullptr) {
+    const Byte byte = urgent_->receiver.byte();
+    status.urgent_announced = byte == Byte::Announced || byte == Byte::Here;
+    status.urgent_here = byte == Byte::Here;
+    status.at_urgent_mark = at_urgent_mark();
+  }
+  status.unread = rcv_.unread();
+  status.unacked = snd_.queued();
+  status.unsent = snd_.unsent();
+  if (syn_waits_for_write_) status.syn_room = syn_room();
+  status.memory = memory(env);
+  return status;
+}
+
 Observed Connection::observed() const noexcept {
   return {state_,      fast_open_,     recovery_.state, window_.cwnd, window_.ssthresh,
           snd_.lost(), total_retrans_, bytes_retrans_,  timers_};

@@ -100,10 +100,12 @@ class Connection {
   Result<void> write(Context& c, Slice bytes, std::uint8_t flags);
   Result<std::size_t> read(Context& c, MutableByteSpan into);
   Result<Slice> read_slice(Context& c, std::uint32_t max);
+  [[nodiscard]] std::size_t peek(MutableByteSpan into, std::uint32_t offset) const;
   Result<std::optional<std::uint8_t>> read_urgent();
   [[nodiscard]] bool at_urgent_mark() const noexcept;
   Result<void> shutdown_write(Context& c);
   Result<void> shutdown_read(Context& c);
+  void await_room() noexcept { write_refused_ = true; }
   void close(Context& c);
   void abort(Context& c);
   void set_no_delay(bool on) noexcept { no_delay_ = on; }
@@ -149,6 +151,7 @@ class Connection {
   // The window as a TIME_WAIT entry goes on telling it.
   [[nodiscard]] WireWindow last_window() const noexcept { return last_window_; }
   [[nodiscard]] ConnectionInfo info() const;
+  [[nodiscard]] ConnectionStatus status(const Environment& env) const noexcept;
   [[nodiscard]] Observed observed() const noexcept;
   [[nodiscard]] SocketMemory memory(const Environment& env) const noexcept;
   // The timer that ss shows; not that of a delayed ACK.
@@ -191,7 +194,8 @@ class Connection {
   Verdict check_ack_in_syn_sent(Context& c, const Segment& segment);
   void connected_by_syn_ack(Context& c, Segment& segment);
   void simultaneous_open(Context& c, const Segment& segment);
-  [[nodiscard]] std::uint32_t syn_data_length() const noexcept;
+  [[nodiscard]] std::uint32_t syn_room() const noexcept;
+  [[nodiscard]] std::uint32_t syn_data_length() const noexcept { return std::min(syn_room(), snd_.queued()); }
 
   // fast_open.cpp
   void fast_open_answered(Context& c, const Segment& segment);
@@ -350,6 +354,7 @@ class Connection {
     return tcp::receive_buffer(c.env.settings, options());
   }
   [[nodiscard]] std::uint32_t write_room(const Environment& env) const noexcept;
+  [[nodiscard]] bool is_writable(const Environment& env) const noexcept;
   void tell_writable(const Environment& env) noexcept;
   void after_write(std::uint8_t flags);
   void begin_lingering(Context& c);

@@ -54,11 +54,10 @@ void Connection::open(Context& c, const ActiveOpen& how, Slice data) {
 }
 
 // RFC 7413 §4.2.1: what fits besides all options, as Linux counts it.
-std::uint32_t Connection::syn_data_length() const noexcept {
+std::uint32_t Connection::syn_room() const noexcept {
   const std::uint32_t mss = std::min<std::uint32_t>(peer_mss_, path_.mss(tuple_.local.address.is_v4()));
   constexpr auto kOptions = static_cast<std::uint32_t>(wire::kMaxTcpOptions);
-  const std::uint32_t room = mss > kOptions ? mss - kOptions : 0;
-  return std::min(room, snd_.queued());
+  return mss > kOptions ? mss - kOptions : 0;
 }
 
 void Connection::agree(Context& c, const Agreed& agreed) {

@@ -77,6 +77,10 @@ class ReceiveHalf {
   [[nodiscard]] bool fin_waiting() const noexcept { return fin_position_.has_value(); }
   std::uint32_t read(MutableByteSpan into, WorkCache& cache) noexcept;
   Slice read_slice(std::uint32_t max, WorkCache& cache) noexcept;
+  // Copies out from `offset` on and removes nothing.
+  std::uint32_t peek(MutableByteSpan into, std::uint32_t offset) const noexcept {
+    return work_ ? work_->queue.peek(into, offset) : 0;
+  }
   void skip_one(WorkCache& cache) noexcept;  // the first of the unread
   void discard_unread(WorkCache& cache) noexcept;
   void discard_all(WorkCache& cache) noexcept;

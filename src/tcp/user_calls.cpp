@@ -25,15 +25,18 @@ std::uint32_t Connection::write_room(const Environment& env) const noexcept {
   return limit - snd_.queued();
 }
 
-// A writer that was refused hears of room when a third is free, and half of what may wait unsent (as Linux).
-void Connection::tell_writable(const Environment& env) noexcept {
-  if (!write_refused_ || waits_for_memory_) return;
+// A third is free, and half of what may wait unsent (as Linux).
+bool Connection::is_writable(const Environment& env) const noexcept {
   const std::uint32_t lowat = options().notsent_lowat != 0 ? options().notsent_lowat : env.settings.tcp_notsent_lowat;
   const std::uint32_t sacked = snd_.sacked();
   const std::uint32_t limit = send_limit(env);
   const std::uint32_t free = limit - std::min(limit, snd_.queued());
-  if (std::uint64_t{free} * 3 < limit - std::min(limit, sacked)) return;
-  if (lowat != UINT32_MAX && std::uint64_t{snd_.unsent()} * 2 >= lowat) return;
+  if (std::uint64_t{free} * 3 < limit - std::min(limit, sacked)) return false;
+  return lowat == UINT32_MAX || std::uint64_t{snd_.unsent()} * 2 < lowat;
+}
+
+void Connection::tell_writable(const Environment& env) noexcept {
+  if (!write_refused_ || waits_for_memory_ || !is_writable(env)) return;
   write_refused_ = false;
   raise(event_bits::kWritable);
 }
@@ -112,6 +115,20 @@ Result<std::size_t> Connection::read(Context& c, MutableByteSpan into) {
   if (const auto error = take_error()) return std::unexpected(*error);
   if (peer_fin_ || read_shut_ || state_ == TcpState::Closed) return 0;
   return std::unexpected(Error::WouldBlock);
+}
+
+// Not beyond the urgent mark, as read().
+std::size_t Connection::peek(MutableByteSpan into, std::uint32_t offset) const {
+  std::uint32_t end = rcv_.unread();
+  std::uint32_t skipped = 0;
+  if (urgent_ != nullptr && urgent_->receiver.marked()) {
+    const std::uint64_t mark = urgent_->receiver.mark();
+    if (mark > read_place()) end = static_cast<std::uint32_t>(std::min<std::uint64_t>(end, mark - read_place()));
+    if (mark == read_place() && !options().oob_inline && end > 0) skipped = 1;
+  }
+  offset += skipped;
+  if (offset >= end) return 0;
+  return rcv_.peek(into.first(std::min<std::size_t>(into.size(), end - offset)), offset);
 }
 
 Result<Slice> Connection::read_slice(Context& c, std::uint32_t max) {

@@ -50,6 +50,10 @@ void Socket::open(const DatagramOptions& options, const Settings& settings) {
   protocol = options.protocol;
   header = options.header;
   user_data = options.user_data;
+  set_options(options, settings);
+}
+
+void Socket::set_options(const DatagramOptions& options, const Settings& settings) {
   receive_errors_ = options.receive_errors;
   receive_limit_ = buffer_size(options.receive_buffer, settings.rmem_default, settings.rmem_max, kMinReceiveBuffer);
   send_limit_ = buffer_size(options.send_buffer, settings.wmem_default, settings.wmem_max, kMinSendBuffer);

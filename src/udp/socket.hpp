@@ -37,6 +37,7 @@ class Socket {
   explicit Socket(std::uint32_t its_index) noexcept : index(its_index) {}
 
   void open(const DatagramOptions& options, const Settings& settings);
+  void set_options(const DatagramOptions& options, const Settings& settings);
 
   // False when there is no room: as Linux, one datagram may go over the bound, so that any fits an empty queue.
   bool deliver(Datagram datagram);
