@@ -23,6 +23,8 @@ constexpr std::size_t kReceiveBytes = 256 * 1024;
 constexpr std::size_t kTransmitPackets = 64;
 // Rounds without asking epoll, so that other descriptors are never starved by a busy device.
 constexpr int kRoundsPerWait = 16;
+// The most that poll() makes whoever calls it wait; far more than a stack needs to come to rest that talks to itself.
+constexpr int kRoundsPerPoll = 1024;
 // How soon to try again a full device that cannot be waited for.
 constexpr Duration kFullRetry = std::chrono::milliseconds(1);
 
@@ -136,6 +138,16 @@ void Loop::run() {
     throw;
   }
   running_ = false;
+}
+
+bool Loop::poll() {
+  now_ = read_monotonic();
+  running_ = true;
+  wait(false);
+  bool more = true;
+  for (int round = 0; more && round < kRoundsPerPoll; ++round) more = run_round();
+  running_ = false;
+  return more;
 }
 
 // The order is that of stack.hpp. True when it pays to go on without asking epoll.

@@ -68,6 +68,12 @@ class Loop {
   void run();
   void stop() noexcept { stopped_ = true; }
 
+  // For whoever has a loop of their own: does everything that can be done now, and never sleeps. To be called when
+  // descriptor() is readable, when next_deadline() has come, and after commands to the stack. True: there is more.
+  bool poll();
+  [[nodiscard]] int descriptor() const noexcept { return epoll_.get(); }
+  [[nodiscard]] Instant next_deadline() const;
+
   struct Counters {
     std::uint64_t waits = 0;   // calls of epoll
     std::uint64_t rounds = 0;  // receive, deadlines, events, transmit
@@ -101,7 +107,6 @@ class Loop {
   void port_lost(InterfaceId interface);
   void await_writable(Port& port, bool on);
   void control(int operation, int descriptor, std::uint32_t events, std::uint64_t key);
-  [[nodiscard]] Instant next_deadline() const;
 
   Stack& stack_;
   FileDescriptor epoll_;
