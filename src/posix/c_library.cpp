@@ -1,0 +1,307 @@
+// firstflight/posix.h: the one table of sockets of a process, on real time.
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/sendfile.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdarg>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "device/tun.hpp"
+#include "firstflight/posix.h"
+#include "posix/real_time_host.hpp"
+
+namespace {
+
+using ff::posix::RealTimeHost;
+using ff::posix::Sockets;
+
+ff::StackConfig config() {
+  ff::StackConfig config;
+  // At most 256 bytes are given whole or not at all.
+  if (::getrandom(config.seed.bytes.data(), config.seed.bytes.size(), 0) < 0) std::abort();
+  return config;
+}
+
+// Never ended: whatever runs at exit may still make calls.
+RealTimeHost& host() {
+  static auto* const one = new RealTimeHost(config());
+  return *one;
+}
+
+template <typename T>
+T finish(long result) noexcept {
+  if (result >= 0) return static_cast<T>(result);
+  errno = static_cast<int>(-result);
+  return -1;
+}
+
+template <typename T, typename Call>
+T locked(Call&& call) {
+  long result = 0;
+  {
+    const std::lock_guard lock(host().mutex());
+    result = call(host().sockets());
+  }
+  if (RealTimeHost::take_broken_pipe()) std::raise(SIGPIPE);
+  return finish<T>(result);
+}
+
+bool is_ours(int fd) {
+  const std::lock_guard lock(host().mutex());
+  return host().sockets().has(fd);
+}
+
+std::vector<std::string_view> split(const char* list) {
+  std::vector<std::string_view> words;
+  for (std::string_view rest = list == nullptr ? "" : list; !rest.empty();) {
+    const std::size_t comma = std::min(rest.find(','), rest.size());
+    words.push_back(rest.substr(0, comma));
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+  }
+  return words;
+}
+
+}  // namespace
+
+extern "C" {
+
+int ff_socket(int domain, int type, int protocol) {
+  return locked<int>([&](Sockets& s) { return s.socket(domain, type, protocol); });
+}
+int ff_bind(int fd, const sockaddr* address, socklen_t length) {
+  if (!is_ours(fd)) return ::bind(fd, address, length);
+  return locked<int>([&](Sockets& s) { return s.bind(fd, address, length); });
+}
+int ff_listen(int fd, int backlog) {
+  if (!is_ours(fd)) return ::listen(fd, backlog);
+  return locked<int>([&](Sockets& s) { return s.listen(fd, backlog); });
+}
+int ff_accept(int fd, sockaddr* address, socklen_t* length) { return ff_accept4(fd, address, length, 0); }
+int ff_accept4(int fd, sockaddr* address, socklen_t* length, int flags) {
+  if (!is_ours(fd)) return ::accept4(fd, address, length, flags);
+  return locked<int>([&](Sockets& s) { return s.accept4(fd, address, length, flags); });
+}
+int ff_connect(int fd, const sockaddr* address, socklen_t length) {
+  if (!is_ours(fd)) return ::connect(fd, address, length);
+  return locked<int>([&](Sockets& s) { return s.connect(fd, address, length); });
+}
+int ff_shutdown(int fd, int how) {
+  if (!is_ours(fd)) return ::shutdown(fd, how);
+  return locked<int>([&](Sockets& s) { return s.shutdown(fd, how); });
+}
+int ff_close(int fd) {
+  if (!is_ours(fd)) return ::close(fd);
+  return locked<int>([&](Sockets& s) { return s.close(fd); });
+}
+int ff_dup(int fd) {
+  if (!is_ours(fd)) return ::dup(fd);
+  return locked<int>([&](Sockets& s) { return s.dup(fd); });
+}
+
+int ff_getsockname(int fd, sockaddr* address, socklen_t* length) {
+  if (!is_ours(fd)) return ::getsockname(fd, address, length);
+  return locked<int>([&](Sockets& s) { return s.getsockname(fd, address, length); });
+}
+int ff_getpeername(int fd, sockaddr* address, socklen_t* length) {
+  if (!is_ours(fd)) return ::getpeername(fd, address, length);
+  return locked<int>([&](Sockets& s) { return s.getpeername(fd, address, length); });
+}
+int ff_setsockopt(int fd, int level, int name, const void* value, socklen_t length) {
+  if (!is_ours(fd)) return ::setsockopt(fd, level, name, value, length);
+  return locked<int>([&](Sockets& s) { return s.setsockopt(fd, level, name, value, length); });
+}
+int ff_getsockopt(int fd, int level, int name, void* value, socklen_t* length) {
+  if (!is_ours(fd)) return ::getsockopt(fd, level, name, value, length);
+  return locked<int>([&](Sockets& s) { return s.getsockopt(fd, level, name, value, length); });
+}
+int ff_fcntl(int fd, int command, ...) {
+  std::va_list rest;
+  va_start(rest, command);
+  const long argument = va_arg(rest, long);  // whatever it is, it is passed like a long
+  va_end(rest);
+  if (!is_ours(fd)) return ::fcntl(fd, command, argument);
+  return locked<int>([&](Sockets& s) { return s.fcntl(fd, command, static_cast<int>(argument)); });
+}
+int ff_ioctl(int fd, unsigned long request, ...) {
+  std::va_list rest;
+  va_start(rest, request);
+  void* const argument = va_arg(rest, void*);
+  va_end(rest);
+  if (!is_ours(fd)) return ::ioctl(fd, request, argument);
+  return locked<int>([&](Sockets& s) { return s.ioctl(fd, request, argument); });
+}
+
+ssize_t ff_read(int fd, void* data, size_t size) {
+  if (!is_ours(fd)) return ::read(fd, data, size);
+  return ff_recvfrom(fd, data, size, 0, nullptr, nullptr);
+}
+ssize_t ff_readv(int fd, const iovec* pieces, int count) {
+  if (!is_ours(fd)) return ::readv(fd, pieces, count);
+  return locked<ssize_t>([&](Sockets& s) { return s.readv(fd, pieces, count); });
+}
+ssize_t ff_recv(int fd, void* data, size_t size, int flags) {
+  return ff_recvfrom(fd, data, size, flags, nullptr, nullptr);
+}
+ssize_t ff_recvfrom(int fd, void* data, size_t size, int flags, sockaddr* address, socklen_t* length) {
+  if (!is_ours(fd)) return ::recvfrom(fd, data, size, flags, address, length);
+  return locked<ssize_t>([&](Sockets& s) { return s.recvfrom(fd, data, size, flags, address, length); });
+}
+ssize_t ff_recvmsg(int fd, msghdr* message, int flags) {
+  if (!is_ours(fd)) return ::recvmsg(fd, message, flags);
+  return locked<ssize_t>([&](Sockets& s) { return s.recvmsg(fd, message, flags); });
+}
+ssize_t ff_write(int fd, const void* data, size_t size) {
+  if (!is_ours(fd)) return ::write(fd, data, size);
+  return ff_sendto(fd, data, size, 0, nullptr, 0);
+}
+ssize_t ff_writev(int fd, const iovec* pieces, int count) {
+  if (!is_ours(fd)) return ::writev(fd, pieces, count);
+  return locked<ssize_t>([&](Sockets& s) { return s.writev(fd, pieces, count); });
+}
+ssize_t ff_send(int fd, const void* data, size_t size, int flags) {
+  return ff_sendto(fd, data, size, flags, nullptr, 0);
+}
+ssize_t ff_sendto(int fd, const void* data, size_t size, int flags, const sockaddr* address, socklen_t length) {
+  if (!is_ours(fd)) return ::sendto(fd, data, size, flags, address, length);
+  return locked<ssize_t>([&](Sockets& s) { return s.sendto(fd, data, size, flags, address, length); });
+}
+ssize_t ff_sendmsg(int fd, const msghdr* message, int flags) {
+  if (!is_ours(fd)) return ::sendmsg(fd, message, flags);
+  return locked<ssize_t>([&](Sockets& s) { return s.sendmsg(fd, message, flags); });
+}
+
+// The file is the kernel's. What was read and finds no room is read again next time.
+ssize_t ff_sendfile(int fd, int file, off_t* offset, size_t count) {
+  if (!is_ours(fd)) return ::sendfile(fd, file, offset, count);
+  constexpr std::size_t kAtATime = 65536;
+  std::vector<char> block(std::min(count, kAtATime));
+  off_t position = offset != nullptr ? *offset : ::lseek(file, 0, SEEK_CUR);
+  if (position < 0) return offset != nullptr ? finish<ssize_t>(-EINVAL) : -1;
+  ssize_t total = 0;
+  while (static_cast<std::size_t>(total) < count) {
+    const std::size_t wanted = std::min(block.size(), count - static_cast<std::size_t>(total));
+    const ssize_t got = ::pread(file, block.data(), wanted, position);
+    if (got < 0 && total == 0) return -1;
+    if (got <= 0) break;
+    const bool more = static_cast<std::size_t>(total + got) < count;
+    const ssize_t sent = ff_send(fd, block.data(), static_cast<std::size_t>(got), more ? MSG_MORE : 0);
+    if (sent < 0 && total == 0) return -1;
+    if (sent <= 0) break;
+    total += sent;
+    position += sent;
+    if (sent < got) break;
+  }
+  if (offset != nullptr) {
+    *offset = position;
+  } else {
+    (void)::lseek(file, position, SEEK_SET);
+  }
+  return total;
+}
+
+}  // extern "C"
+
+namespace {
+
+// Our own among these as they are now, and the kernel's when it has something or our bell rings.
+int poll_mixed(std::vector<pollfd>& own, std::vector<pollfd>& others, int timeout_ms) {
+  using Clock = std::chrono::steady_clock;
+  const auto deadline = Clock::now() + std::chrono::milliseconds(timeout_ms);
+  std::optional<RealTimeHost::Bell> bell;
+  {
+    const std::lock_guard lock(host().mutex());
+    bell.emplace(host());
+  }
+  others.push_back({bell->descriptor(), POLLIN, 0});
+  int found = 0;
+  for (bool first = true; found == 0; first = false) {
+    const int ready = locked<int>([&](Sockets& s) { return s.poll(own.data(), own.size(), 0); });
+    int wait = -1;
+    if (timeout_ms >= 0) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+      wait = static_cast<int>(std::max<std::int64_t>(left, 0));
+    }
+    if (::poll(others.data(), others.size(), ready > 0 ? 0 : wait) < 0) {
+      found = -1;
+      break;
+    }
+    const bool rang = others.back().revents != 0;
+    std::uint64_t rings = 0;
+    if (rang && ::read(bell->descriptor(), &rings, sizeof rings) < 0) rings = 0;
+    found = ready + static_cast<int>(std::count_if(others.begin(), others.end() - 1,
+                                                   [](const pollfd& entry) { return entry.revents != 0; }));
+    if (!rang && wait == 0 && !first) break;
+  }
+  const std::lock_guard lock(host().mutex());
+  bell.reset();
+  return found;
+}
+
+}  // namespace
+
+extern "C" {
+
+int ff_poll(pollfd* descriptors, nfds_t count, int timeout_ms) {
+  std::vector<pollfd> own, others;
+  for (nfds_t i = 0; i < count; ++i) {
+    const bool ours = is_ours(descriptors[i].fd);
+    own.push_back({ours ? descriptors[i].fd : -1, descriptors[i].events, 0});
+    others.push_back({ours ? -1 : descriptors[i].fd, descriptors[i].events, 0});
+  }
+  const auto none = [](const std::vector<pollfd>& list) {
+    return std::ranges::all_of(list, [](const pollfd& entry) { return entry.fd < 0; });
+  };
+  if (none(others)) return locked<int>([&](Sockets& s) { return s.poll(descriptors, count, timeout_ms); });
+  if (none(own)) return ::poll(descriptors, count, timeout_ms);
+  const int found = poll_mixed(own, others, timeout_ms);
+  for (nfds_t i = 0; i < count; ++i) descriptors[i].revents = static_cast<short>(own[i].revents | others[i].revents);
+  return found;
+}
+int ff_epoll_create1(int flags) {
+  return locked<int>([&](Sockets& s) { return s.epoll_create1(flags); });
+}
+int ff_epoll_ctl(int epoll, int operation, int fd, epoll_event* event) {
+  if (!is_ours(epoll)) return ::epoll_ctl(epoll, operation, fd, event);
+  return locked<int>([&](Sockets& s) { return s.epoll_ctl(epoll, operation, fd, event); });
+}
+int ff_epoll_wait(int epoll, epoll_event* events, int count, int timeout_ms) {
+  if (!is_ours(epoll)) return ::epoll_wait(epoll, events, count, timeout_ms);
+  return locked<int>([&](Sockets& s) { return s.epoll_wait(epoll, events, count, timeout_ms); });
+}
+
+int ff_sysctl(const char* name, const char* value) {
+  const std::lock_guard lock(host().mutex());
+  return finish<int>(host().stack().set_setting(name, value) ? 0 : -EINVAL);
+}
+
+int ff_add_tun(const char* device, const char* addresses, const char* gateways) {
+  ff::InterfaceConfig config;
+  for (const std::string_view word : split(addresses)) {
+    const auto address = ff::Cidr::parse(word);
+    if (!address) return finish<int>(-EINVAL);
+    config.addresses.push_back(*address);
+  }
+  for (const std::string_view word : split(gateways)) {
+    const auto gateway = ff::IpAddress::parse(word);
+    if (!gateway) return finish<int>(-EINVAL);
+    config.gateways.push_back(*gateway);
+  }
+  auto tun = ff::TunDevice::open({.name = device});
+  if (!tun) return finish<int>(-ENODEV);
+  config.name = (*tun)->name();
+  config.mtu = (*tun)->mtu();
+  const std::lock_guard lock(host().mutex());
+  const auto added = host().add_device(std::move(config), *std::move(tun));
+  return finish<int>(added ? 0 : -static_cast<long>(ff::to_errno(added.error())));
+}
+
+}  // extern "C"

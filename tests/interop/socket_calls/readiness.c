@@ -1,0 +1,3 @@
+#include "calls.h"
+
+void test_readiness(void) {}
