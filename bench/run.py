@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import signal
 import statistics
 import subprocess
@@ -161,6 +162,42 @@ def over_devices(build, results, options):
                     results.add(peer(*common, "--work", "requests, Fast Open", "--fast-open"))
 
 
+# ---- acknowledgements ------------------------------------------------------------------------------------------------
+
+# Between the smallest window and the largest the cost of an acknowledgement must not grow by more.
+MOST_GROWTH = 2
+WINDOWS = (100, 1_000, 10_000, 100_000)
+
+
+def instructions(build, window, *options):
+    """For an acknowledgement, by callgrind; at least for those of a whole round trip."""
+    count = max(window, 20_000)
+    program = [build / "acknowledgements", "--window", window, "--acknowledgements", count, *options]
+    # What is to be counted the program says itself.
+    valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--instr-atstart=no", "--collect-atstart=no"]
+    done = subprocess.run([str(word) for word in valgrind + program], text=True, capture_output=True)
+    collected = re.search(r"Collected : (\d+)", done.stderr)
+    if done.returncode != 0 or collected is None:
+        sys.exit(f"bench: acknowledgements failed: {done.stderr.strip()}")
+    progress(f"window of {window:,}: {done.stdout.strip()}")
+    return int(collected[1]) / count
+
+
+def acknowledgements(build):
+    rows = []
+    for window in WINDOWS:
+        rows.append((window, instructions(build, window), instructions(build, window, "--sending")))
+    print()
+    print("| segments in flight, one in 50 lost | instructions for an ACK | and for what it lets out |")
+    print("|-----------------------------------:|------------------------:|-------------------------:|")
+    for window, taking, both in rows:
+        print(f"| {window:>34,} | {taking:>23,.0f} | {both:>24,.0f} |")
+    growth = rows[-1][1] / rows[0][1]
+    print(f"| {'the last beside the first':>34} | {growth:>23.2f} | {rows[-1][2] / rows[0][2]:>24.2f} |")
+    if growth >= MOST_GROWTH:
+        sys.exit(f"bench: an acknowledgement costs {growth:.2f} times as much in a large window: {MOST_GROWTH} is too much")
+
+
 # ---- the table -------------------------------------------------------------------------------------------------------
 
 # Beside whom the others of a work are put.
@@ -198,22 +235,26 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
     parser.add_argument("build", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--long", action="store_true", help="more rounds of more work: about 20 minutes")
-    parser.add_argument("--only", choices=("memory", "devices"), help="only what needs no device, or only the rest")
+    parser.add_argument("--only", choices=("memory", "acknowledgements", "devices"),
+                        help="only what goes through memory, what acknowledgements cost, or what goes over devices")
     options = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
 
     build = options.build.resolve() / "bench"
     results = Results()
-    if options.only != "devices":
+    if options.only in (None, "memory"):
         in_memory(build, results, options)
-    if options.only != "memory":
+    if options.only in (None, "devices"):
         if os.geteuid() == 0 and Path("/dev/net/tun").exists():
             over_devices(build, results, options)
         else:
             progress("what goes over TUN was LEFT OUT: it needs root and /dev/net/tun")
-    print()
-    table(results)
+    if results.figures:
+        print()
+        table(results)
+    if options.only in (None, "acknowledgements"):
+        acknowledgements(build)
 
 
 if __name__ == "__main__":

@@ -116,13 +116,15 @@ Settings Swarm::any_settings() {
   s.tcp_wmem.initial = one_of<std::uint32_t>(dice, {4096, 16384, 65536});
   s.tcp_mtu_probing = one_of<std::uint32_t>(dice, {0, 0, 1, 2});
   s.tcp_congestion_control = one_of<std::string>(dice, {"reno", "cubic", "cubic", "bbr"});
+  s.tcp_no_ssthresh_metrics_save = dice.chance(0.5);
   // Under pressure now and then, but never out of memory: that would end orphans, which have things to deliver.
   if (dice.chance(0.2)) s.tcp_mem = one_of<MemoryLimits>(dice, {{0, 1, 100'000}, {8, 12, 100'000}});
   notes.push_back(fmt::format(
-      "timestamps {}, sack {}, scaling {}, autotuning {}, fastopen {:#x}, rmem {}, wmem {}, MTU probing {}, {}, mem "
-      "{} {}",
+      "timestamps {}, sack {}, scaling {}, autotuning {}, fastopen {:#x}, rmem {}, wmem {}, MTU probing {}, {}, "
+      "thresholds forgotten {}, mem {} {}",
       s.tcp_timestamps, s.tcp_sack, s.tcp_window_scaling, s.tcp_moderate_rcvbuf, s.tcp_fastopen, s.tcp_rmem.initial,
-      s.tcp_wmem.initial, s.tcp_mtu_probing, s.tcp_congestion_control, s.tcp_mem.low, s.tcp_mem.pressure));
+      s.tcp_wmem.initial, s.tcp_mtu_probing, s.tcp_congestion_control, s.tcp_no_ssthresh_metrics_save, s.tcp_mem.low,
+      s.tcp_mem.pressure));
   return s;
 }
 
