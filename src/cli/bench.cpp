@@ -106,6 +106,9 @@ void add_path_options(CLI::App& path, PathOptions& options) {
   add_typed_option<std::optional<Duration>>(path, "--reorder-delay", options.reorder_delay, parse_time,
                                             "how long they are held back (a quarter of the round trip)")
       ->type_name("TIME");
+  add_typed_option<Duration>(path, "--jitter", options.jitter, parse_time,
+                             "up to this much more delay, at random and in order, each way (0)")
+      ->type_name("TIME");
   add_typed_option<std::optional<sim::QueueLimit>>(path, "--queue", options.queue, sim::parse_queue_limit,
                                                    "what may wait for the link, each way: packets or bytes (one "
                                                    "bandwidth-delay product)")

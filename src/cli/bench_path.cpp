@@ -153,6 +153,7 @@ std::vector<PathCell> path_cells(const PathOptions& options) {
                              .loss = loss,
                              .reorder = reorder,
                              .reorder_delay = options.reorder_delay.value_or(round_trip / 4),
+                             .jitter = options.jitter,
                              .queue = options.queue.value_or(one_product)});
           }
   return cells;

@@ -50,6 +50,7 @@ struct PathOptions {
   std::vector<double> losses, reorders;
   std::vector<PathPairs> pairs;
   std::optional<Duration> reorder_delay;
+  Duration jitter{};
   std::optional<sim::QueueLimit> queue;
   std::optional<std::uint64_t> size;  // of each transfer, bytes
   std::optional<Duration> duration;   // instead: how long the flows compete
@@ -74,6 +75,7 @@ struct PathCell {
   Duration round_trip{};
   double loss = 0, reorder = 0;
   Duration reorder_delay{};
+  Duration jitter{};
   sim::QueueLimit queue{};
 };
 // All combinations.

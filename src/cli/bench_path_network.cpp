@@ -107,6 +107,7 @@ std::vector<std::string> PathNetwork::link_command(const PathCell& cell, std::ui
   std::vector<std::string> words{plain ? "ff" : "/proc/self/exe", "link"};
   words.insert(words.end(), {"--rate", fmt::format("{}bit", cell.rate), "--delay", nanoseconds(cell.round_trip / 2)});
   words.insert(words.end(), {"--queue", limit_text(cell.queue)});
+  if (cell.jitter > Duration::zero()) words.insert(words.end(), {"--jitter", nanoseconds(cell.jitter)});
   if (cell.loss > 0) words.insert(words.end(), {"--loss", percent(cell.loss)});
   if (cell.reorder > 0)
     words.insert(words.end(), {"--reorder", percent(cell.reorder), "--reorder-delay", nanoseconds(cell.reorder_delay)});

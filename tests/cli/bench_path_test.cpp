@@ -60,6 +60,7 @@ TEST(BenchPathOptions, LeftOutAreAllPairsOnOnePath) {
   EXPECT_EQ(cells[0].round_trip, 20ms);
   EXPECT_EQ(cells[0].queue.bytes, 250'000u);  // what is sent in a round trip
   EXPECT_EQ(cells[0].reorder_delay, 5ms);
+  EXPECT_EQ(cells[0].jitter, 0ms);
   EXPECT_EQ(describe(cells[0]), options.congestion_controls.front() + ", 100mbit, 20ms");
 }
 
@@ -70,10 +71,12 @@ TEST(BenchPathOptions, AllCombinationsAreCells) {
   options.round_trips = {10ms, 20ms, 30ms};
   options.losses = {0, 0.01};
   options.reorders = {0, 0.05};
+  options.jitter = 1ms;
   const std::vector<PathCell> cells = path_cells(options);
   ASSERT_EQ(cells.size(), 48u);
   EXPECT_EQ(describe(cells.front()), "reno, 1mbit, 10ms");
   EXPECT_EQ(describe(cells.back()), "cubic, 10mbit, 30ms, loss 1%, reordered 5%");
+  EXPECT_TRUE(std::ranges::all_of(cells, [](const PathCell& cell) { return cell.jitter == 1ms; }));
 }
 
 TEST(BenchPathOptions, TheQueueHoldsAPacketHoweverShortThePath) {
