@@ -66,6 +66,7 @@ struct SocketOptions {
   CongestionName congestion{};      // TCP_CONGESTION; empty: tcp_congestion_control, on a connection what it has
   std::uint32_t notsent_lowat = 0;  // TCP_NOTSENT_LOWAT, bytes; 0: tcp_notsent_lowat
   bool save_syn = false;            // TCP_SAVE_SYN; listeners
+  std::uint32_t window_clamp = 0;   // TCP_WINDOW_CLAMP, bytes: the most that is offered at a time; 0: no bound
 
   friend bool operator==(const SocketOptions&, const SocketOptions&) noexcept = default;
 };

@@ -225,6 +225,7 @@ bool Stack::Impl::deserves_icmp_error(InterfaceId interface, const RxPacket& pac
 }
 
 bool Stack::Impl::may_send_icmp(Instant now, const IpAddress& destination, std::uint8_t type) noexcept {
+  if (interfaces_.loopback() && interfaces_.is_local(destination)) return true;  // as Linux: to ourselves without limit
   const Route* route = interfaces_.routes().find(destination);
   return icmp_limiter_.allow(now, destination, type, route == nullptr ? 0 : route->prefix.prefix_length);
 }

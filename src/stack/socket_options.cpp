@@ -23,6 +23,7 @@ constexpr Range kRanges[] = {
     {"TCP_SYNCNT", &SocketOptions::syncnt, 1, 127},
     {"TCP_DEFER_ACCEPT", &SocketOptions::defer_accept, 1, 0x7fffffff},
     {"TCP_MAXSEG", &SocketOptions::maxseg, 88, 32767},
+    {"TCP_WINDOW_CLAMP", &SocketOptions::window_clamp, 1, 0xffffffff},
     {"TCP_NOTSENT_LOWAT", &SocketOptions::notsent_lowat, 1, 0xffffffff},
 };
 constexpr std::int32_t kLongestLinger2 = 120;  // Linux's TCP_FIN_TIMEOUT_MAX

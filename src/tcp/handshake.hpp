@@ -46,11 +46,12 @@ struct Path {
   }
 };
 
-// The receive buffer of a socket: SO_RCVBUF fixes it, and with it the window scale.
+// The receive buffer of a socket: SO_RCVBUF fixes it, TCP_WINDOW_CLAMP bounds it, and with it the window scale.
 inline BufferSizes receive_buffer(const Settings& settings, const SocketOptions& options) noexcept {
-  if (options.rcvbuf == 0) return settings.tcp_rmem;
-  const std::uint32_t size = std::max(options.rcvbuf, settings.tcp_rmem.min);
-  return {settings.tcp_rmem.min, size, size};
+  BufferSizes sizes = settings.tcp_rmem;
+  if (options.rcvbuf != 0) sizes.initial = sizes.max = std::max(options.rcvbuf, sizes.min);
+  if (options.window_clamp == 0) return sizes;
+  return {sizes.min, std::min(sizes.initial, options.window_clamp), std::min(sizes.max, options.window_clamp)};
 }
 
 // What our SYN offers, or would offer.

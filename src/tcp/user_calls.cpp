@@ -152,7 +152,7 @@ void Connection::after_read(Context& c, std::uint32_t bytes) {
 
 void Connection::adapt_receive_buffer(const Context& c, std::uint32_t read) noexcept {
   if (!c.env.settings.tcp_moderate_rcvbuf || options().rcvbuf != 0 || c.env.memory.under_pressure()) return;
-  rcv_.adapt(c.now, rtt_.srtt(), read, c.env.settings.tcp_rmem.max);
+  rcv_.adapt(c.now, rtt_.srtt(), read, receive_buffer(c).max);
 }
 
 Result<void> Connection::shutdown_write(Context& c) {
@@ -276,7 +276,8 @@ void Connection::set_options(Context& c, const SocketOptions& options) {
   const Observation observation = observe(c);
   const bool kept_alive = this->options().keepalive;
   adopt(c.env, &options);
-  if (options.rcvbuf != 0) rcv_.set_limit(std::max(options.rcvbuf, c.env.settings.tcp_rmem.min));
+  if (options.rcvbuf != 0) rcv_.set_limit(receive_buffer(c).initial);
+  if (options.window_clamp != 0) rcv_.set_limit(std::min(rcv_.limit(), options.window_clamp));
   if (!options.keepalive) timers_.cancel(TimerKind::Keepalive);
   if (options.keepalive && (!kept_alive || timers_.armed(TimerKind::Keepalive))) start_keepalive(c);
   tell_writable(c.env);
