@@ -54,6 +54,16 @@ long read_address(int family, const sockaddr* address, socklen_t length, Endpoin
   return 0;
 }
 
+long read_own_address(int family, const sockaddr* address, socklen_t length, Endpoint& endpoint) noexcept {
+  const long wrong = read_address(family, address, length, endpoint);
+  if (wrong != -EAFNOSUPPORT || family != AF_INET || address->sa_family != AF_UNSPEC) return wrong;
+  sockaddr_in in;
+  std::memcpy(&in, address, sizeof in);
+  if (in.sin_addr.s_addr != INADDR_ANY) return wrong;
+  endpoint = {IpAddress::any_v4(), ntohs(in.sin_port)};
+  return 0;
+}
+
 long write_address(int family, const Endpoint& endpoint, sockaddr* to, socklen_t* length) noexcept {
   if (length == nullptr) return -EFAULT;
   if (*length > INT_MAX) return -EINVAL;

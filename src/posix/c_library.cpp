@@ -142,7 +142,8 @@ int ff_ioctl(int fd, unsigned long request, ...) {
 
 ssize_t ff_read(int fd, void* data, size_t size) {
   if (!is_ours(fd)) return ::read(fd, data, size);
-  return ff_recvfrom(fd, data, size, 0, nullptr, nullptr);
+  const iovec piece{data, size};
+  return ff_readv(fd, &piece, 1);
 }
 ssize_t ff_readv(int fd, const iovec* pieces, int count) {
   if (!is_ours(fd)) return ::readv(fd, pieces, count);
@@ -161,7 +162,8 @@ ssize_t ff_recvmsg(int fd, msghdr* message, int flags) {
 }
 ssize_t ff_write(int fd, const void* data, size_t size) {
   if (!is_ours(fd)) return ::write(fd, data, size);
-  return ff_sendto(fd, data, size, 0, nullptr, 0);
+  const iovec piece{const_cast<void*>(data), size};
+  return ff_writev(fd, &piece, 1);
 }
 ssize_t ff_writev(int fd, const iovec* pieces, int count) {
   if (!is_ours(fd)) return ::writev(fd, pieces, count);
@@ -223,7 +225,7 @@ int poll_mixed(std::vector<pollfd>& own, std::vector<pollfd>& others, int timeou
   }
   others.push_back({bell->descriptor(), POLLIN, 0});
   int found = 0;
-  for (bool first = true; found == 0; first = false) {
+  while (found == 0) {
     const int ready = locked<int>([&](Sockets& s) { return s.poll(own.data(), own.size(), 0); });
     int wait = -1;
     if (timeout_ms >= 0) {
@@ -234,12 +236,11 @@ int poll_mixed(std::vector<pollfd>& own, std::vector<pollfd>& others, int timeou
       found = -1;
       break;
     }
-    const bool rang = others.back().revents != 0;
-    std::uint64_t rings = 0;
-    if (rang && ::read(bell->descriptor(), &rings, sizeof rings) < 0) rings = 0;
+    if (std::uint64_t rings = 0; others.back().revents != 0)
+      if (::read(bell->descriptor(), &rings, sizeof rings) < 0) continue;
     found = ready + static_cast<int>(std::count_if(others.begin(), others.end() - 1,
                                                    [](const pollfd& entry) { return entry.revents != 0; }));
-    if (!rang && wait == 0 && !first) break;
+    if (wait == 0) break;
   }
   const std::lock_guard lock(host().mutex());
   bell.reset();

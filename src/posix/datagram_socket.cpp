@@ -23,7 +23,10 @@ void DatagramSocket::look() {
   if (!is_open()) return;
   if (const auto error = stack().take_error(socket_); error && *error) error_ = to_errno(**error);
   if (first_error_ || !(call_options_.receive_errors || call_options_.receive_errors6)) return;
-  if (auto error = stack().receive_error(socket_)) first_error_ = *std::move(error);
+  auto error = stack().receive_error(socket_);
+  if (!error) return;
+  error_ = to_errno(error->error);  // connected or not, as Linux
+  first_error_ = *std::move(error);
 }
 
 void DatagramSocket::happened(const Event& event) {
@@ -92,7 +95,7 @@ long DatagramSocket::open(const Endpoint& local) {
 
 long DatagramSocket::bind(const sockaddr* address, socklen_t length) {
   Endpoint endpoint;
-  if (const long wrong = read_address(family(), address, length, endpoint); wrong != 0) return wrong;
+  if (const long wrong = read_own_address(family(), address, length, endpoint); wrong != 0) return wrong;
   if (family() == AF_INET6 && endpoint.address.is_v4() && call_options_.ipv6_only) return -EINVAL;
   if (is_open()) return -EINVAL;
   const long result = open(endpoint);
@@ -114,11 +117,10 @@ long DatagramSocket::connect(const sockaddr* address, socklen_t length) {
   if (address == nullptr) return -EFAULT;
   if (length < sizeof(sa_family_t)) return -EINVAL;
   if (address->sa_family == AF_UNSPEC) return disconnect();
+  if (!is_open())
+    if (const long wrong = open({any_of(family()), 0}); wrong != 0) return wrong;
   Endpoint remote;
   if (const long wrong = read_destination(address, length, remote); wrong != 0) return wrong;
-  const bool opened_here = !is_open();
-  if (opened_here)
-    if (const long wrong = open({any_of(family()), 0}); wrong != 0) return wrong;
   if (const auto connected = stack().connect(socket_, remote); !connected) return minus_errno(connected.error());
   remote_ = remote;
   local_ = stack().info(socket_)->local;

@@ -62,7 +62,7 @@ long DatagramSocket::send(const msghdr& message, int flags) {
   const long size = total_size(message);
   if (size < 0) return size;
   if (static_cast<std::size_t>(size) > kMaxDatagram) return -EMSGSIZE;
-  if ((flags & MSG_OOB) != 0) return -EOPNOTSUPP;
+  if ((flags & MSG_OOB) != 0 && family() == AF_INET) return -EOPNOTSUPP;  // udpv6_sendmsg() takes no notice
   if (message.msg_controllen > 0) return -EINVAL;
   std::optional<Endpoint> to;
   if (const long wrong = destination_of(message, to); wrong != 0 && !corked_) return wrong;
@@ -89,7 +89,7 @@ long DatagramSocket::send_whole(const Slice& bytes, const std::optional<Endpoint
   return system_.until(send_deadline(flags), [&]() -> long {
     look();
     if (error_ != 0) return -std::exchange(error_, 0);
-    if ((shutdown_ & kSendShut) != 0) return broken_pipe(flags);
+    if ((shutdown_ & kSendShut) != 0) return -EPIPE;  // without a signal
     const auto sent = stack().send(system_.now(), socket_, bytes, to);
     return sent ? 0 : -static_cast<long>(to_errno(sent.error()));
   });

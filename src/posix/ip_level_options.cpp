@@ -2,6 +2,7 @@
 // packets is for datagram sockets alone; a stream has none to tell of.
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "posix/socket.hpp"
@@ -31,7 +32,6 @@ long Socket::set_ip_option(int name, const OptionValue& value) {
       if (number > IP_PMTUDISC_DO || (stream && number == IP_PMTUDISC_DONT)) return -ENOPROTOOPT;
       return change(call_options_.mtu_discover, number);
     case IP_BIND_ADDRESS_NO_PORT:
-      if (number < 0 || number > 1) return -EINVAL;
       return change(call_options_.bind_no_port, number != 0);
     case IP_RECVERR:
       return switch_for_datagrams(call_options_.receive_errors);
@@ -61,6 +61,8 @@ long Socket::get_ip_option(int name, const OptionRoom& room) {
       const long mtu = path_mtu();
       return mtu < 0 ? mtu : room.put_short(static_cast<int>(mtu));
     }
+    case IP_HDRINCL:  // raw sockets have it
+      return put(false);
     case IP_BIND_ADDRESS_NO_PORT:
       return put(call_options_.bind_no_port);
     case IP_RECVERR:
@@ -80,7 +82,7 @@ long Socket::set_ipv6_option(int name, const OptionValue& value) {
   int number = 0;
   const bool stream = type_ == SOCK_STREAM;
   const bool too_short = value.length < sizeof number;
-  if (!too_short)
+  if (!too_short && value.data != nullptr)  // without one it is 0
     if (const long wrong = value.read(number); wrong != 0) return wrong;
   const auto switch_for_datagrams = [&](bool& setting) -> long {
     if (too_short) return -EINVAL;
@@ -114,7 +116,8 @@ long Socket::set_ipv6_option(int name, const OptionValue& value) {
 }
 
 long Socket::get_ipv6_option(int name, const OptionRoom& room) {
-  if (const long wrong = room.check(); wrong != 0) return wrong;
+  if (room.length == nullptr) return -EFAULT;
+  *room.length = std::min<socklen_t>(*room.length, sizeof(int));  // also of a negative one, as Linux
   const auto put = [&](bool setting) { return room.put(setting ? 1 : 0); };
   switch (name) {
     case IPV6_V6ONLY:

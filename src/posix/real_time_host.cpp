@@ -105,6 +105,7 @@ void RealTimeHost::work() {
 }
 
 void RealTimeHost::tell_waiters() {
+  if (std::exchange(told_, sockets_.changes()) == sockets_.changes()) return;
   changed_.notify_all();
   for (const int bell : bells_) ring(bell);
 }

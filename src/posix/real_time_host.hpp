@@ -67,7 +67,8 @@ class RealTimeHost final : public Host {
   std::vector<std::unique_ptr<Device>> devices_;
   Sockets sockets_;
   std::vector<int> bells_;
-  FileDescriptor rouse_;  // readable: the attendant is to look again
+  std::uint64_t told_ = 0;  // of Sockets::changes()
+  FileDescriptor rouse_;    // readable: the attendant is to look again
   Instant attendant_sleeps_until_ = kNever;
   bool ending_ = false;
   std::thread attendant_;

@@ -39,7 +39,9 @@ long Socket::get_option(int level, int name, const OptionRoom& room) {
   if (level == SOL_SOCKET) return get_socket_option(name, room);
   if (level == IPPROTO_IP) return get_ip_option(name, room);
   if (level == IPPROTO_IPV6 && family_ == AF_INET6) return get_ipv6_option(name, room);
-  return get_own_option(level, name, room);
+  const long result = get_own_option(level, name, room);
+  // What no protocol knows is do_ip_getsockopt()'s to refuse.
+  return result == -ENOPROTOOPT && level != protocol() && family_ == AF_INET ? -EOPNOTSUPP : result;
 }
 
 }  // namespace ff::posix

@@ -20,6 +20,7 @@ struct CallOptions {
   std::optional<Duration> receive_timeout, send_timeout;  // SO_RCVTIMEO, SO_SNDTIMEO; nothing: no limit
   int receive_lowat = 1;                                  // SO_RCVLOWAT
   int receive_buffer = 0, send_buffer = 0;                // SO_RCVBUF, SO_SNDBUF as getsockopt() tells them; 0: unset
+  std::uint64_t max_pacing_rate = UINT64_MAX;             // SO_MAX_PACING_RATE
   int tos = 0;                                            // IP_TOS
   int ttl = -1;                                           // IP_TTL; -1: the default
   int traffic_class = -1;                                 // IPV6_TCLASS, likewise
@@ -102,6 +103,7 @@ class Socket : public File {
   // socket_level_options.cpp
   long set_socket_option(int name, const OptionValue& value);
   long get_socket_option(int name, const OptionRoom& room);
+  [[nodiscard]] int greatest_lowat() const noexcept;
   long set_buffer(int name, int value, bool force);
   long set_timeout(std::optional<Duration>& timeout, const OptionValue& value);
   static long get_timeout(const std::optional<Duration>& timeout, const OptionRoom& room);

@@ -45,13 +45,14 @@ long Socket::set_socket_option(int name, const OptionValue& value) {
       return set_timeout(call_options_.send_timeout, value);
     case SO_RCVLOWAT:
       if (type_ != SOCK_STREAM && number > 1) return -ENOPROTOOPT;  // datagrams come whole
-      call_options_.receive_lowat = number < 0 ? INT_MAX : std::max(number, 1);
+      call_options_.receive_lowat = std::clamp(number < 0 ? INT_MAX : number, 1, greatest_lowat());
       return 0;
     case SO_MAX_PACING_RATE: {
       std::uint64_t rate = number == -1 ? UINT64_MAX : static_cast<unsigned>(number);
       if (value.length >= sizeof rate) (void)value.read_bytes(std::as_writable_bytes(std::span(&rate, 1)));
       if (type_ != SOCK_STREAM) return -ENOPROTOOPT;
-      return change(options_.max_pacing_rate, rate == UINT64_MAX ? 0 : rate);
+      call_options_.max_pacing_rate = rate;
+      return change(options_.max_pacing_rate, rate == UINT64_MAX ? 0 : std::max<std::uint64_t>(rate, 1));
     }
     case SO_BROADCAST:
     case SO_DONTROUTE:
@@ -100,7 +101,7 @@ long Socket::get_socket_option(int name, const OptionRoom& room) {
     case SO_SNDLOWAT:
       return room.put(1);
     case SO_MAX_PACING_RATE: {
-      const std::uint64_t rate = options_.max_pacing_rate == 0 ? UINT64_MAX : options_.max_pacing_rate;
+      const std::uint64_t rate = call_options_.max_pacing_rate;
       if (*room.length >= sizeof rate) return room.put_struct(rate);
       return room.put(static_cast<int>(std::min<std::uint64_t>(rate, UINT32_MAX)));
     }
@@ -116,6 +117,13 @@ long Socket::get_socket_option(int name, const OptionRoom& room) {
     default:
       return -ENOPROTOOPT;
   }
+}
+
+// Linux's tcp_set_rcvlowat(): no more than fits the buffer.
+int Socket::greatest_lowat() const noexcept {
+  if (type_ != SOCK_STREAM) return 1;
+  const int half = call_options_.receive_buffer / 2;
+  return half != 0 ? half : static_cast<int>(stack().settings().tcp_rmem.max / 2);
 }
 
 // Linux doubles what is asked for, to make room for its own bookkeeping, and tells the double. The stack counts

@@ -161,8 +161,16 @@ long Sockets::recvfrom(int descriptor, void* data, std::size_t size, int flags, 
   return result;
 }
 
+// An epoll instance is a file that cannot be read.
+long Sockets::check_file_io(int descriptor, int count) const {
+  const auto file = find(descriptor);
+  if (file == nullptr) return -EBADF;
+  const bool is_socket = std::dynamic_pointer_cast<Socket>(file) != nullptr;
+  return count < 0 || count > IOV_MAX || !is_socket ? -EINVAL : 0;
+}
+
 long Sockets::readv(int descriptor, const iovec* pieces, int count) {
-  if (count < 0 || count > IOV_MAX) return has(descriptor) ? -EINVAL : -EBADF;
+  if (const long wrong = check_file_io(descriptor, count); wrong != 0) return wrong;
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(pieces);
   message.msg_iovlen = static_cast<std::size_t>(count);
@@ -170,7 +178,7 @@ long Sockets::readv(int descriptor, const iovec* pieces, int count) {
 }
 
 long Sockets::writev(int descriptor, const iovec* pieces, int count) {
-  if (count < 0 || count > IOV_MAX) return has(descriptor) ? -EINVAL : -EBADF;
+  if (const long wrong = check_file_io(descriptor, count); wrong != 0) return wrong;
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(pieces);
   message.msg_iovlen = static_cast<std::size_t>(count);

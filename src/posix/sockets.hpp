@@ -31,6 +31,9 @@ class Sockets {
   // Whether a number is one of these descriptors.
   [[nodiscard]] bool has(int descriptor) const { return descriptors_.contains(descriptor); }
 
+  // Grows whenever a call that waits should look again.
+  [[nodiscard]] std::uint64_t changes() const noexcept { return system_.changes; }
+
   // ---- sockets.cpp ----
   long socket(int domain, int type, int protocol);
   long bind(int descriptor, const sockaddr* address, socklen_t length);
@@ -65,8 +68,6 @@ class Sockets {
     std::shared_ptr<File> file;
     bool close_on_exec = false;
   };
-  using SocketCall = std::shared_ptr<Socket>;
-
   // Runs `call(socket)` and lets the stack work; -EBADF, -ENOTSOCK.
   template <typename Call>
   long with(int descriptor, Call&& call) {
@@ -81,6 +82,7 @@ class Sockets {
   }
   long add(std::shared_ptr<File> file, bool close_on_exec);
   [[nodiscard]] std::shared_ptr<File> find(int descriptor) const;
+  [[nodiscard]] long check_file_io(int descriptor, int count) const;
   [[nodiscard]] Instant deadline_of(int timeout_ms);
   long poll_once(std::span<pollfd> descriptors) const;
 

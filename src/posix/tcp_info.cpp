@@ -66,7 +66,7 @@ void put_recovery(const ConnectionInfo& info, const Settings& settings, TcpInfo&
   to.sacked = segments(info.sacked, info.snd_mss);
   to.lost = segments(info.lost, info.snd_mss);
   to.snd_cwnd = info.snd_mss == 0 ? kInitialWindow : std::max(info.snd_cwnd / info.snd_mss, 1u);
-  const bool unknown = info.snd_ssthresh >= kInfiniteThreshold || info.snd_mss == 0;
+  const bool unknown = info.snd_ssthresh >= kInfiniteThreshold / 2 || info.snd_mss == 0;
   to.snd_ssthresh = unknown ? kInfiniteThreshold : std::max(info.snd_ssthresh / info.snd_mss, 1u);
   to.reordering = settings.tcp_reordering;
   to.total_rto = info.total_rto;
@@ -103,17 +103,22 @@ std::uint8_t linux_state(TcpState state) noexcept {
   return kNumbers[static_cast<std::size_t>(state)];
 }
 
-TcpInfo tcp_info_of(const ConnectionInfo& info, const Settings& settings, std::uint64_t max_pacing_rate, Instant now) {
+TcpInfo tcp_info_of(const ConnectionInfo& info, const Settings& settings, std::uint64_t max_pacing_rate, Instant now,
+                    bool active) {
   TcpInfo to{};
   to.state = linux_state(info.state == TcpState::TimeWait ? TcpState::Closed : info.state);
   to.options = static_cast<std::uint8_t>(options_of(info));
   to.snd_wscale = info.snd_wscale & 0xf;
   to.rcv_wscale = info.rcv_wscale & 0xf;
-  to.delivery_rate_app_limited = info.delivery_rate_app_limited ? 1 : 0;
+  to.delivery_rate_app_limited = info.delivery_rate_app_limited || info.delivery_rate == 0 ? 1 : 0;
   to.fastopen_client_fail = info.fastopen_client_fail & 0x3;
   put_path(info, to);
   put_recovery(info, settings, to);
   put_totals(info, to);
+  if (info.state >= TcpState::Established) {  // SYN or SYN-ACK was delivered
+    to.bytes_acked += active ? 1 : 0;
+    to.delivered += 1;
+  }
   to.pacing_rate = or_unlimited(info.pacing_rate);
   to.max_pacing_rate = or_unlimited(max_pacing_rate);
   to.delivery_rate = info.delivery_rate;

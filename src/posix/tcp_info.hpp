@@ -38,7 +38,9 @@ static_assert(sizeof(TcpInfo) == 280);
 // As Linux numbers them: TCP_ESTABLISHED is 1.
 std::uint8_t linux_state(TcpState state) noexcept;
 
-TcpInfo tcp_info_of(const ConnectionInfo& info, const Settings& settings, std::uint64_t max_pacing_rate, Instant now);
+// `active`: its SYN was ours, which Linux counts as a byte acknowledged.
+TcpInfo tcp_info_of(const ConnectionInfo& info, const Settings& settings, std::uint64_t max_pacing_rate, Instant now,
+                    bool active);
 TcpInfo tcp_info_of_listener(const ListenerStatus& status, const Settings& settings);
 // Neither listens nor is connected.
 TcpInfo tcp_info_of_closed(const Settings& settings, std::uint64_t max_pacing_rate);

@@ -90,26 +90,20 @@ long TcpSocket::peer(Endpoint& endpoint) {
 
 long TcpSocket::bind(const sockaddr* address, socklen_t length) {
   Endpoint endpoint;
-  long wrong = read_address(family(), address, length, endpoint);
-  // As inet_bind(): AF_UNSPEC stands for AF_INET where the address is "any".
-  if (wrong == -EAFNOSUPPORT && family() == AF_INET && address->sa_family == AF_UNSPEC) {
-    sockaddr_in in;
-    std::memcpy(&in, address, sizeof in);
-    if (in.sin_addr.s_addr != INADDR_ANY) return wrong;
-    endpoint = {IpAddress::any_v4(), ntohs(in.sin_port)};
-    wrong = 0;
-  }
-  if (wrong != 0) return wrong;
+  if (const long wrong = read_own_address(family(), address, length, endpoint); wrong != 0) return wrong;
   if (family() == AF_INET6 && endpoint.address.is_v4() && call_options_.ipv6_only) return -EINVAL;
   if (family() == AF_INET6 && endpoint.address.is_v6() && endpoint.address.is_multicast()) return -EINVAL;
-  if (!look().closed() || bound_) return -EINVAL;
+  if (!look().closed()) return -EINVAL;
   leave_connection(false);
+  if (has_port()) return -EINVAL;
+  bound_to_ = endpoint;
   if (endpoint.port == 0 && call_options_.bind_no_port) {
-    bound_ = true;
-    bound_to_ = local_ = endpoint;
+    local_ = endpoint;
     return 0;
   }
-  return take_port(endpoint);
+  const long result = take_port(endpoint);
+  if (result != 0) bound_to_.reset();
+  return result;
 }
 
 long TcpSocket::take_port(const Endpoint& endpoint) {
@@ -117,8 +111,7 @@ long TcpSocket::take_port(const Endpoint& endpoint) {
       stack().bind({.local = endpoint, .ipv6_only = call_options_.ipv6_only, .options = options_for_stack()});
   if (!binding) return minus_errno(binding.error());
   end_ = *binding;
-  bound_ = true;
-  bound_to_ = local_ = *stack().local(*binding);
+  local_ = *stack().local(*binding);
   return 0;
 }
 
@@ -132,7 +125,7 @@ long TcpSocket::listen(int backlog) {
   if (!look().closed()) return -EINVAL;
   leave_connection(false);
   ListenOptions how;
-  how.local = bound_ ? bound_to_ : Endpoint{any_of(family()), 0};
+  how.local = bound_to_.value_or(Endpoint{any_of(family()), 0});
   how.ipv6_only = call_options_.ipv6_only;
   if (const auto* binding = std::get_if<BindingId>(&end_)) how.binding = *binding;
   how.backlog = limit;
@@ -192,6 +185,7 @@ long TcpSocket::connect_until(const sockaddr* address, socklen_t length, Instant
       return -EISCONN;
     case Stage::Connecting:
       otherwise = look().syn_room ? (by_send ? -EINPROGRESS : -EISCONN) : -EALREADY;
+      // Linux would wait for a handshake that nothing begins.
       if (otherwise == -EISCONN) return otherwise;
       break;
     case Stage::Unconnected: {
@@ -238,7 +232,7 @@ long TcpSocket::open(const sockaddr* address, socklen_t length, FastOpenMode mod
   if (const long wrong = read_destination(address, length, how.remote); wrong != 0) return wrong;
   leave_connection(false);
   if (const auto* binding = std::get_if<BindingId>(&end_)) how.binding = *binding;
-  if (bound_ && !how.binding) how.local = bound_to_;  // IP_BIND_ADDRESS_NO_PORT
+  if (bound_to_ && !how.binding) how.local = *bound_to_;
   how.fast_open = mode;
   how.fast_open_no_cookie = fast_open_.no_cookie;
   remote_ = how.remote;
@@ -250,6 +244,7 @@ long TcpSocket::open(const sockaddr* address, socklen_t length, FastOpenMode mod
     return minus_errno(opened.error());
   }
   end_ = *opened;
+  active_ = true;
   error_ = 0;
   error_noted_ = done_ = false;
   shutdown_ = 0;
@@ -267,7 +262,7 @@ long TcpSocket::disconnect() {
   if (listening()) {
     (void)stack().close(system_.now(), std::get<ListenerId>(end_));
     end_ = std::monostate();
-    if (bound_) (void)take_port(bound_to_);
+    keep_port();
     return 0;
   }
   const bool resets = has_connection() && !now.closed();
@@ -275,12 +270,12 @@ long TcpSocket::disconnect() {
   if (resets) error_ = ECONNRESET;
   shutdown_ = 0;
   done_ = false;
-  if (!bound_) local_.address = any_of(family());
+  if (!bound_to_ || bound_to_->address.is_any()) local_.address = any_of(family());
   tell_watches(0);
   return 0;
 }
 
-// What is left of a connection goes; a port that bind() gave stays.
+// What is left of a connection goes.
 void TcpSocket::leave_connection(bool reset) {
   if (!has_connection()) return;
   const ConnectionId old = connection();
@@ -291,7 +286,12 @@ void TcpSocket::leave_connection(bool reset) {
   } else {
     (void)stack().close(system_.now(), old);
   }
-  if (bound_ && bound_to_.port != 0) (void)take_port(bound_to_);
+  keep_port();
+}
+
+// A port that bind() was asked for stays the socket's; one that it chose goes (SOCK_BINDPORT_LOCK).
+void TcpSocket::keep_port() {
+  if (bound_to_ && bound_to_->port != 0) (void)take_port(*bound_to_);
 }
 
 }  // namespace ff::posix

@@ -17,6 +17,7 @@ constexpr int kLeastMss = 88, kGreatestMss = 32767;  // TCP_MIN_MSS, MAX_TCP_WIN
 constexpr int kMaxKeepSeconds = 32767, kMaxProbes = 127;
 constexpr int kMaxFinTimeout = 120;  // seconds
 constexpr int kDefaultMss = 536;
+constexpr int kLeastClamp = 1152;      // SOCK_MIN_RCVBUF / 2
 constexpr std::size_t kNameSize = 16;  // TCP_CA_NAME_MAX
 constexpr int kIsMptcp = 43;           // TCP_IS_MPTCP, which older headers lack
 
@@ -24,12 +25,13 @@ bool in_range(int value, int least, int greatest) noexcept { return value >= lea
 
 // TCP_DEFER_ACCEPT is kept as a number of SYN-ACKs, and told as the time that those take.
 int deferred_seconds(std::uint32_t asked) noexcept {
-  int period = 0;
-  for (int timeout = 1; asked > 0; timeout = std::min(timeout * 2, 120)) {
+  constexpr int kMaxTimeouts = 255;
+  std::uint32_t period = 0, timeout = 1;
+  for (int timeouts = 0; period < asked && timeouts < kMaxTimeouts; ++timeouts) {
     period += timeout;
-    if (period >= static_cast<int>(std::min<std::uint32_t>(asked, INT_MAX / 2))) break;
+    timeout = std::min(timeout * 2, 120u);
   }
-  return period;
+  return static_cast<int>(period);
 }
 
 }  // namespace
@@ -110,6 +112,9 @@ long TcpSocket::set_number(int name, int value) {
       return change(options_.linger2, std::clamp(value, -1, kMaxFinTimeout));
     case TCP_DEFER_ACCEPT:
       return change(options_.defer_accept, static_cast<std::uint32_t>(std::max(value, 0)));
+    case TCP_WINDOW_CLAMP:
+      if (value == 0 && !look().closed()) return -EINVAL;
+      return change(options_.window_clamp, value == 0 ? 0 : static_cast<std::uint32_t>(std::max(value, kLeastClamp)));
     case TCP_NOTSENT_LOWAT:
       return change(options_.notsent_lowat, number);
     case TCP_SAVE_SYN:
@@ -221,6 +226,8 @@ long TcpSocket::get_number(int name, const OptionRoom& room) {
                                   : put(static_cast<std::uint32_t>(options_.linger2), settings.tcp_fin_timeout);
     case TCP_DEFER_ACCEPT:
       return room.put(deferred_seconds(options_.defer_accept));
+    case TCP_WINDOW_CLAMP:
+      return put(options_.window_clamp);
     case TCP_NOTSENT_LOWAT:
       return put(options_.notsent_lowat);
     case TCP_SAVE_SYN:
@@ -246,7 +253,8 @@ long TcpSocket::get_info(const OptionRoom& room) {
   const Settings& settings = stack().settings();
   if (listening()) return room.put_struct(tcp_info_of_listener(*stack().status(std::get<ListenerId>(end_)), settings));
   if (!has_connection()) return room.put_struct(tcp_info_of_closed(settings, options_.max_pacing_rate));
-  return room.put_struct(tcp_info_of(*stack().info(connection()), settings, options_.max_pacing_rate, system_.now()));
+  return room.put_struct(
+      tcp_info_of(*stack().info(connection()), settings, options_.max_pacing_rate, system_.now(), active_));
 }
 
 // Only BBR has something to tell: struct tcp_bbr_info.

@@ -60,6 +60,8 @@ class TcpSocket final : public Socket {
   long await_handshake(Instant deadline, long otherwise);
   long disconnect();
   void leave_connection(bool reset);
+  void keep_port();
+  [[nodiscard]] bool has_port() const noexcept { return !std::holds_alternative<std::monostate>(end_); }
 
   // tcp_transfer.cpp
   long send_with_syn(const msghdr& message, std::size_t size, int flags, std::size_t& sent);
@@ -92,13 +94,12 @@ class TcpSocket final : public Socket {
   [[nodiscard]] int protocol() const noexcept override;
   SocketMemory memory() override;
   long path_mtu() override;
-  bool is_bound() override { return bound_ || !std::holds_alternative<std::monostate>(end_); }
+  bool is_bound() override { return has_port(); }
 
   std::variant<std::monostate, BindingId, ListenerId, ConnectionId> end_;
   Stage stage_ = Stage::Unconnected;
-  bool bound_ = false;   // by bind(), to these
-  Endpoint bound_to_{};  // with the port that was given
-  Endpoint local_{};     // getsockname()
+  std::optional<Endpoint> bound_to_;  // what bind() was asked for
+  Endpoint local_{};                  // getsockname()
   std::optional<Endpoint> remote_;
   int error_ = 0;             // sk_err
   bool error_noted_ = false;  // that of the connection is in error_, or was told
@@ -113,6 +114,7 @@ class TcpSocket final : public Socket {
     bool no_cookie = false;                // TCP_FASTOPEN_NO_COOKIE
   } fast_open_;
   std::string saved_syn_;  // TCP_SAVED_SYN, taken from the stack and not told yet
+  bool active_ = false;    // connect() began it
   bool inq_ = false;       // TCP_INQ
   bool quick_ack_ = true;  // TCP_QUICKACK as it was asked for last
 };
