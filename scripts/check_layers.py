@@ -26,6 +26,7 @@ LAYERS = {
     'runtime': ['public', *CORE, 'device', 'sim'],
     'relay': ['public', *CORE, 'device', 'runtime'],
     'posix': ['public', *CORE, 'device', 'runtime'],
+    'packetdrill': ['public', *CORE, 'device', 'posix'],
     'asio': ['public', *CORE, 'device', 'runtime'],
     'cli': ['public', *CORE, 'device', 'runtime', 'sim', 'relay', 'posix', 'asio', 'lab'],
 }
