@@ -1,4 +1,5 @@
 // Datagrams out and in, after Linux's udp_sendmsg(), udp_recvmsg() and ip_recv_error().
+#include <arpa/inet.h>  // and struct timespec, which the next one lacks
 #include <linux/errqueue.h>
 #include <netinet/in.h>
 

@@ -11,12 +11,19 @@
 
 namespace ff::posix {
 
+// Epoll instances first: they hold on to what they watch.
+Sockets::~Sockets() {
+  for (const auto& [number, descriptor] : descriptors_)
+    if (const auto epoll = std::dynamic_pointer_cast<Epoll>(descriptor.file)) (void)epoll->release();
+}
+
 long Sockets::add(std::shared_ptr<File> file, bool close_on_exec) {
   const int number = system_.host.take_number();
   if (number < 0) {
     (void)file->release();
     return number;
   }
+  ++file->descriptors;
   descriptors_[number] = {std::move(file), close_on_exec};
   return number;
 }
@@ -32,8 +39,7 @@ long Sockets::close(int descriptor) {
   const std::shared_ptr<File> file = std::move(found->second.file);
   descriptors_.erase(found);
   system_.host.give_back_number(descriptor);
-  const bool last = std::ranges::none_of(descriptors_, [&](const auto& other) { return other.second.file == file; });
-  const long result = last ? file->release() : 0;
+  const long result = --file->descriptors == 0 ? file->release() : 0;
   ++system_.changes;
   system_.host.work();
   return result;
@@ -43,7 +49,9 @@ long Sockets::dup(int descriptor) {
   auto file = find(descriptor);
   if (file == nullptr) return -EBADF;
   const int number = system_.host.take_number();
-  if (number >= 0) descriptors_[number] = {std::move(file), false};
+  if (number < 0) return number;
+  ++file->descriptors;
+  descriptors_[number] = {std::move(file), false};
   return number;
 }
 

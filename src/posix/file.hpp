@@ -40,6 +40,7 @@ class File {
   void remove_watch(Watch& watch) noexcept { std::erase(watches_, &watch); }
 
   bool nonblocking = false;  // O_NONBLOCK
+  unsigned descriptors = 0;  // how many stand for it
 
  protected:
   virtual long close() { return 0; }

@@ -24,6 +24,7 @@ class Sockets {
   Sockets(Stack& stack, Host& host) : system_{.stack = stack, .host = host} {}
   Sockets(const Sockets&) = delete;
   Sockets& operator=(const Sockets&) = delete;
+  ~Sockets();
 
   // An event of the stack.
   void handle(const Event& event);

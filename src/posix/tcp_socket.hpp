@@ -16,7 +16,10 @@ namespace ff::posix {
 class TcpSocket final : public Socket {
  public:
   TcpSocket(System& system, int family) : Socket(system, family, SOCK_STREAM) {}
-  ~TcpSocket() override { close(); }
+  ~TcpSocket() override {
+    options_.linger.reset();  // there is nobody to hold
+    close();
+  }
 
   long bind(const sockaddr* address, socklen_t length) override;
   long listen(int backlog) override;

@@ -66,7 +66,8 @@ long TcpSocket::await_connected(Instant deadline, int flags) {
 
 long TcpSocket::write_some(const msghdr& message, std::size_t size, std::size_t& sent, int flags) {
   look();
-  if (error_ != 0 || (shutdown_ & kSendShut) != 0) return -EPIPE;
+  // Another thread may have taken the connection away meanwhile.
+  if (error_ != 0 || (shutdown_ & kSendShut) != 0 || !has_connection()) return -EPIPE;
   std::uint8_t bits = (flags & MSG_MORE) != 0 ? write_bits::kMore : std::uint8_t{0};
   if ((flags & MSG_OOB) != 0) bits |= write_bits::kUrgent;
   while (sent < size) {
@@ -211,6 +212,8 @@ long TcpSocket::shutdown(int how) {
     const bool closes = (sides & kSendShut) != 0 && (shutdown_ & kSendShut) == 0;
     shutdown_ |= sides;
     if (closes) (void)stack().shutdown_write(system_.now(), connection());
+    // What is unread stays so: Linux gives it out, whatever was shut. What comes later is refused.
+    if (shutdown_ == kBothShut && now.unread == 0) (void)stack().shutdown_read(system_.now(), connection());
   }
   tell_watches(0);
   return result;

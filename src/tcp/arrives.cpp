@@ -177,7 +177,9 @@ void Connection::process_text(Context& c, Segment& segment) {
     return ack_at_once(c);
   }
   const bool new_data = after(segment.seq + segment.payload.size(), rcv_.nxt()) && !segment.payload.empty();
-  if (orphaned_ && new_data && synchronized()) {
+  // As Linux, who has shut down both directions is as good as closed.
+  const bool shut = read_shut_ && (state_ == TcpState::FinWait1 || state_ == TcpState::FinWait2);
+  if ((orphaned_ || shut) && new_data && synchronized()) {
     // Nobody will ever read it: say so (RFC 2525 §2.17, RFC 9293 §3.10.7.4 "seventh" for a closed user).
     c.env.counters.add(Counter::TcpExt_TCPAbortOnData);
     c.env.counters.drop(DropReason::TcpAfterClose);

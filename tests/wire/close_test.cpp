@@ -166,6 +166,19 @@ WIRE_TEST(Close, DataInFinWait1IsResetOnceClosed) {
   w.population({.connections = 0, .requests = 0, .time_waits = 0, .listeners = 1});
 }
 
+// Nor will one who has shut down both directions, as Linux.
+WIRE_TEST(Close, DataForOneWhoHasShutBothDirectionsIsReset) {
+  w.establish();
+  w.shutdown_write();
+  w.out(fin(1).ack(1));
+  w.in(segment(1).ack(2));
+  w.shutdown_read();
+  w.in(data(1, 100).ack(2).psh());
+  w.out(rst(2));
+  w.counter(Counter::TcpExt_TCPAbortOnData, 1);
+  w.ended_with(Error::ConnectionReset);
+}
+
 // E3: SO_LINGER with 0.
 WIRE_TEST(Close, AbortResets) {
   w.establish();

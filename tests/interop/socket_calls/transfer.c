@@ -121,6 +121,24 @@ static void test_half_closes(void) {
   close_both(q);
 }
 
+static void test_data_after_shutdown(void) {
+  char data[16];
+  const struct pair p = connected("127.0.0.1");
+  begin("data for one that has shut both");
+  CALL(shutdown(p.b, SHUT_RDWR));
+  await(p.a, POLLRDHUP);
+  CALL(send(p.a, "x", 1, 0));
+  tell("events %x", (unsigned)await(p.a, POLLHUP));
+  CALL(recv(p.a, data, sizeof data, 0));
+  CALL(send(p.a, "x", 1, 0));
+  CALL(recv(p.b, data, sizeof data, 0));
+  int error = 0;
+  socklen_t length = sizeof error;
+  CALL(getsockopt(p.b, SOL_SOCKET, SO_ERROR, &error, &length));
+  tell("SO_ERROR %d", error);
+  close_both(p);
+}
+
 static void test_unread_close(void) {
   char data[16];
   const struct pair p = connected("127.0.0.1");
@@ -266,6 +284,7 @@ void test_transfer(void) {
   test_flags();
   test_pieces();
   test_half_closes();
+  test_data_after_shutdown();
   test_unread_close();
   test_urgent();
   test_inq();
