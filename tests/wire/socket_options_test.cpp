@@ -1,5 +1,5 @@
 // What setsockopt() changes: SO_KEEPALIVE, TCP_USER_TIMEOUT, TCP_LINGER2, TCP_SYNCNT, TCP_DEFER_ACCEPT, TCP_MAXSEG,
-// TCP_CORK, TCP_NOTSENT_LOWAT, SO_RCVBUF, SO_SNDBUF, TCP_SAVE_SYN (tcp(7), socket(7)).
+// TCP_CORK, TCP_NOTSENT_LOWAT, TCP_WINDOW_CLAMP, SO_RCVBUF, SO_SNDBUF, TCP_SAVE_SYN (tcp(7), socket(7)).
 #include "wire/language.hpp"
 
 namespace ff::wiretest {
@@ -18,6 +18,21 @@ SocketOptions lingering(std::uint32_t seconds) {
   SocketOptions options;
   options.linger = seconds;
   return options;
+}
+
+WIRE_TEST(WindowClamp, BoundsWhatIsOffered) {
+  SocketOptions options;
+  options.window_clamp = 4000;
+  w.listen({.options = options});
+  w.in(syn(0));
+  w.out(syn_ack(0).ack(1).mss(w.mss()).window(w.mss()));  // half of it, in whole segments
+  w.in(segment(1).ack(1));
+  w.accept();
+  w.in(data(1, 1000).ack(1).psh());
+  w.out(segment(1).ack(1001).window(3000));
+  w.read(stream(1, 1000));
+  w.in(data(1001, 1000).ack(1).psh());
+  w.out(segment(1).ack(2001).window(3000));
 }
 
 WIRE_TEST(Keepalive, ProbesAndThenGivesUp) {
