@@ -104,7 +104,7 @@ long DatagramSocket::bind(const sockaddr* address, socklen_t length) {
 }
 
 long DatagramSocket::listen(int /*backlog*/) { return -EOPNOTSUPP; }
-long DatagramSocket::accept(std::shared_ptr<Socket>& /*accepted*/) { return -EOPNOTSUPP; }
+long DatagramSocket::accept(std::shared_ptr<Socket>& /*accepted*/, Endpoint& /*peer*/) { return -EOPNOTSUPP; }
 
 long DatagramSocket::read_destination(const sockaddr* address, socklen_t length, Endpoint& remote) const noexcept {
   if (const long wrong = read_address(family(), address, length, remote); wrong != 0) return wrong;

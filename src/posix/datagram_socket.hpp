@@ -16,7 +16,7 @@ class DatagramSocket final : public Socket {
 
   long bind(const sockaddr* address, socklen_t length) override;
   long listen(int backlog) override;
-  long accept(std::shared_ptr<Socket>& accepted) override;
+  long accept(std::shared_ptr<Socket>& accepted, Endpoint& peer) override;
   long connect(const sockaddr* address, socklen_t length) override;
   long shutdown(int how) override;
   long name(Endpoint& endpoint) override;

@@ -44,7 +44,8 @@ class Socket : public File {
 
   virtual long bind(const sockaddr* address, socklen_t length) = 0;
   virtual long listen(int backlog) = 0;
-  virtual long accept(std::shared_ptr<Socket>& accepted) = 0;
+  // `peer`: whom it came from, though it may have gone again.
+  virtual long accept(std::shared_ptr<Socket>& accepted, Endpoint& peer) = 0;
   virtual long connect(const sockaddr* address, socklen_t length) = 0;
   virtual long shutdown(int how) = 0;
   // Of getsockname(), getpeername().

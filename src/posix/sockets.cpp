@@ -64,10 +64,9 @@ long Sockets::listen(int descriptor, int backlog) {
 long Sockets::accept4(int descriptor, sockaddr* address, socklen_t* length, int flags) {
   if ((flags & ~kFlags) != 0) return -EINVAL;
   std::shared_ptr<Socket> accepted;
-  const long result = with(descriptor, [&](Socket& socket) { return socket.accept(accepted); });
-  if (result != 0) return result;
   Endpoint peer;
-  (void)accepted->peer(peer);
+  const long result = with(descriptor, [&](Socket& socket) { return socket.accept(accepted, peer); });
+  if (result != 0) return result;
   if (address != nullptr)
     if (const long wrong = write_address(accepted->family(), peer, address, length); wrong != 0) {
       (void)accepted->release();

@@ -141,7 +141,7 @@ long TcpSocket::listen(int backlog) {
   return 0;
 }
 
-long TcpSocket::accept(std::shared_ptr<Socket>& accepted) {
+long TcpSocket::accept(std::shared_ptr<Socket>& accepted, Endpoint& peer) {
   if (!listening()) return -EINVAL;
   ConnectionId taken;
   const long result = system_.until(receive_deadline(0), [&]() -> long {
@@ -160,7 +160,7 @@ long TcpSocket::accept(std::shared_ptr<Socket>& accepted) {
   child->stage_ = Stage::Connected;
   const auto info = stack().info(taken);
   child->local_ = info->tuple.local;
-  child->remote_ = info->tuple.remote;
+  child->remote_ = peer = info->tuple.remote;
   (void)stack().set_user_data(taken, child->id());
   accepted = child;
   return 0;

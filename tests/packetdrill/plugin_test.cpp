@@ -208,6 +208,23 @@ TEST(PacketdrillPlugin, AConversation) {
   EXPECT_EQ(errno, EBADF);
 }
 
+// It is still to be accepted, and comes from where it came from.
+TEST(PacketdrillPlugin, AConnectionThatWasResetIsAccepted) {
+  const Plugin p;
+  const int listener = p.listen();
+  const std::uint32_t ours = p.shake_hands();
+  p.send({.seq = 1001, .ack = ours, .is_ack = true, .rst = true});
+  sockaddr_in peer{};
+  socklen_t length = sizeof peer;
+  const int fd = p.ifc.accept(p.u(), listener, reinterpret_cast<sockaddr*>(&peer), &length);
+  ASSERT_GE(fd, 0);
+  EXPECT_EQ(peer.sin_addr.s_addr, inet_addr("192.0.2.1"));
+  EXPECT_EQ(ntohs(peer.sin_port), kPeerPort);
+  char byte = 0;
+  EXPECT_EQ(p.ifc.read(p.u(), fd, &byte, 1), -1);
+  EXPECT_EQ(errno, ECONNRESET);
+}
+
 // Nobody answers: the clock goes from one time-out to the next, and the same way in every run.
 TEST(PacketdrillPlugin, TimeIsVirtualAndTheSameEachTime) {
   const auto run = [] {
