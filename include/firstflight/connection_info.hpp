@@ -51,6 +51,7 @@ struct ConnectionInfo {
   // Server: while the handshake is not over, how many bytes at the beginning of the stream came in the SYN, read or
   // not. An application that must not act twice upon a copy waits until this is 0.
   std::uint32_t early_bytes = 0;
+  bool syn_waits_for_write = false;       // FastOpenMode::OnFirstWrite, and nothing was written yet
   std::uint8_t fastopen_client_fail = 0;  // the outcome as Linux numbers it: fastopen_client_fail_of()
   bool timestamps = false;
   bool sack = false;

@@ -43,6 +43,8 @@ struct DatagramOptions {
   // Address "any": every address of that family; :: takes IPv4 too unless ipv6_only. Port 0: an ephemeral one.
   Endpoint local{};
   bool ipv6_only = false;
+  // Instead of a port, with an address "any": every port that no other socket has. It sends nothing.
+  bool every_port = false;
   // SO_REUSEADDR: several sockets that all say so have one address and port; the one that came last hears of it.
   bool reuse_addr = false;
   // SO_REUSEPORT: several sockets that all say so share an address and port; senders are spread over them.
@@ -61,6 +63,7 @@ struct DatagramOptions {
 struct Datagram {
   Endpoint source;
   IpAddress destination;  // which of our addresses it came to
+  std::uint16_t destination_port = 0;
   InterfaceId interface = 0;
   std::uint8_t ttl = 0;
   std::uint8_t traffic_class = 0;

@@ -41,6 +41,9 @@ struct InterfaceConfig {
   // All of its prefixes are ours, as 127.0.0.0/8 is on Linux. Without one, our own addresses cannot be reached from
   // here.
   bool loopback = false;
+  // Whatever address a packet that comes in by here is sent to, of a family that `addresses` has, it is for us, as
+  // behind Linux's "ip route add local default": the stack stands for every host that this interface could ask for.
+  bool any_destination = false;
 };
 
 // One line of the routing table. The longest prefix decides, among equals the smallest metric.

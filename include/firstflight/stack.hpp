@@ -67,6 +67,17 @@ struct BindingId {
   friend bool operator==(BindingId, BindingId) noexcept = default;
 };
 
+struct RequestId {
+  std::uint32_t index = 0;
+  std::uint32_t generation = 0;  // 0: no request
+  friend bool operator==(RequestId, RequestId) noexcept = default;
+};
+// A SYN that waits for an answer; see ListenOptions::hold_requests.
+struct HeldRequest {
+  RequestId id;
+  FourTuple tuple;
+};
+
 // What bind() is for: to have a local port, before it is known what becomes of it.
 struct BindOptions {
   // Address "any": every address of that family; :: takes IPv4 too unless ipv6_only. Port 0: one that nobody has.
@@ -81,6 +92,11 @@ struct ListenOptions {
   bool ipv6_only = false;
   // Instead of these two: what bind() gave. It is the listener's from then on, and the handle is stale.
   std::optional<BindingId> binding{};
+  // Instead of a port, with an address "any": every port that nobody else listens on.
+  bool every_port = false;
+  // A SYN is answered when the application says so: next_request() tells of it, answer() and refuse() settle it. Such a
+  // listener does no Fast Open and sends no SYN cookies.
+  bool hold_requests = false;
   std::uint32_t backlog = 4096;  // accept-queue limit; cut to somaxconn
   // How many Fast Open connections may be half-open at a time (TCP_FASTOPEN); 0 switches Fast Open off, nothing leaves
   // it to bit 0x400 of tcp_fastopen. Cut to somaxconn.
@@ -115,7 +131,7 @@ struct ConnectOptions {
 
 // What happened to a socket since the last event of it; several may be told at once.
 namespace event_bits {
-inline constexpr std::uint8_t kAcceptable = 1;   // listener: a connection waits for accept()
+inline constexpr std::uint8_t kAcceptable = 1;   // listener: accept() or next_request() has something
 inline constexpr std::uint8_t kEstablished = 2;  // the handshake is complete
 inline constexpr std::uint8_t kReadable = 4;     // bytes, or the end of the stream, wait for read()
 inline constexpr std::uint8_t kWritable = 8;     // there is room again after a write() that was cut short
@@ -210,6 +226,13 @@ class Stack {
   Result<ConnectionId> accept(ListenerId listener);
   // listen() once more: another limit of the accept queue.
   Result<void> set_backlog(ListenerId listener, std::uint32_t backlog);
+  // WouldBlock: no SYN waits that was not told yet. One may be gone before it is settled, when the peer gives up.
+  Result<HeldRequest> next_request(ListenerId listener);
+  // Sends the SYN-ACK: from now on it is a request like any other.
+  Result<void> answer(Instant now, RequestId request);
+  // Forgets it, and tells the peer as the network would tell of `why`: a RST for ConnectionRefused, an ICMP error for
+  // NetworkUnreachable, HostUnreachable and PermissionDenied, nothing for all else.
+  Result<void> refuse(Instant now, RequestId request, Error why);
   // TCP_FASTOPEN on a listener that listens already: how many may be half-open from now on; 0 switches it off.
   Result<void> set_fast_open(ListenerId listener, std::uint32_t queue);
   // TCP_FASTOPEN_KEY; nothing: those of the stack.
@@ -225,7 +248,8 @@ class Stack {
   Result<ConnectionId> connect(Instant now, const ConnectOptions& options);
 
   // Takes as many bytes as there is room for and says how many. WouldBlock: none (a kWritable event follows);
-  // BrokenPipe; the connection's error, once.
+  // BrokenPipe; the connection's error, once. A SYN that waits for the first write (OnFirstWrite) waits no longer, were
+  // it of no bytes.
   Result<std::size_t> write(Instant now, ConnectionId connection, ByteSpan bytes, std::uint8_t flags = 0);
   // The same without copying; takes all of the slice or nothing (WouldBlock when nothing may be added now).
   Result<void> write(Instant now, ConnectionId connection, Slice bytes, std::uint8_t flags = 0);
@@ -292,6 +316,9 @@ class Stack {
   // SO_ERROR: what the network reported and no call has told yet. Nothing: all is well.
   Result<std::optional<Error>> take_error(DatagramId socket);
   Result<void> set_user_data(DatagramId socket, std::uint64_t user_data);
+  // Tells the peer of a connected socket by ICMP that what it sends cannot be delivered: ConnectionRefused (the port),
+  // NetworkUnreachable, HostUnreachable, PermissionDenied. InvalidArgument: not connected, or another error.
+  Result<void> refuse(Instant now, DatagramId socket, Error why);
   Result<void> close(DatagramId socket);
 
   // Who is told what happens to connections from now on; null: nobody. It must outlive the stack, or be taken away.

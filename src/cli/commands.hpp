@@ -34,6 +34,7 @@ struct Failure : std::runtime_error {
 // returns for success; otherwise it throws one of the above.
 using AddCommand = void (*)(CLI::App& app);
 void add_get_command(CLI::App& app);
+void add_run_command(CLI::App& app);
 void add_serve_command(CLI::App& app);
 void add_link_command(CLI::App& app);
 void add_kill_command(CLI::App& app);

@@ -17,9 +17,9 @@ namespace {
 // `ff --help` lists them in this order.
 std::vector<AddCommand> commands() {
   return {
-      add_get_command,     add_serve_command, add_link_command,          add_kill_command, add_demo_command,
-      add_bench_command,   add_ping_command,  add_lab_command,           add_ss_command,   add_sysctl_command,
-      add_netstat_command, add_nstat_command, add_settings_page_command,
+      add_run_command,    add_get_command,     add_serve_command, add_link_command,          add_kill_command,
+      add_demo_command,   add_bench_command,   add_ping_command,  add_lab_command,           add_ss_command,
+      add_sysctl_command, add_netstat_command, add_nstat_command, add_settings_page_command,
   };
 }
 

@@ -135,6 +135,12 @@ std::expected<std::unique_ptr<TunDevice>, std::string> TunDevice::open(const Tun
   return device;
 }
 
+std::unique_ptr<TunDevice> TunDevice::adopt(FileDescriptor control, const TunOptions& options, std::uint16_t mtu) {
+  std::unique_ptr<TunDevice> device(new TunDevice(std::move(control), options, options.name, false));
+  device->mtu_ = mtu;
+  return device;
+}
+
 TunDevice::TunDevice(FileDescriptor control, const TunOptions& options, std::string name, bool created)
     : control_(std::move(control)),
       offload_(options.offload),

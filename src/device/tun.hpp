@@ -29,6 +29,12 @@ class TunDevice final : public Device {
   // they are: see link.hpp.
   static std::expected<std::unique_ptr<TunDevice>, std::string> open(const TunOptions& options);
 
+  // A device that another process has opened, in another network namespace perhaps, and whose descriptor it has handed
+  // over. `options` and `mtu`: as it is there.
+  static std::unique_ptr<TunDevice> adopt(FileDescriptor control, const TunOptions& options, std::uint16_t mtu);
+  // The descriptor, to be handed over; the object is of no use any more.
+  [[nodiscard]] FileDescriptor release() && noexcept { return std::move(control_); }
+
   // What the link had when the device was opened, or refresh_mtu() was called last.
   [[nodiscard]] std::uint16_t mtu() const noexcept override { return mtu_; }
   std::expected<void, std::string> refresh_mtu();

@@ -57,6 +57,17 @@ bool Interfaces::is_local(const IpAddress& address) const noexcept {
   return false;
 }
 
+bool Interfaces::takes_any(const InterfaceConfig& interface, const IpAddress& destination) noexcept {
+  if (!interface.any_destination || !host_can_have(destination) || destination.is_loopback()) return false;
+  return std::ranges::any_of(interface.addresses,
+                             [&](const Cidr& own) { return own.address.is_v4() == destination.is_v4(); });
+}
+
+bool Interfaces::stands_for(const IpAddress& address) const noexcept {
+  return is_local(address) ||
+         std::ranges::any_of(interfaces_, [&](const InterfaceConfig& one) { return takes_any(one, address); });
+}
+
 bool Interfaces::is_subnet_broadcast(const IpAddress& address) const noexcept {
   if (!address.is_v4()) return false;
   const std::uint32_t host = wire::load_be32(address.v4_bytes().data());

@@ -22,6 +22,12 @@ class Interfaces {
   [[nodiscard]] const RouteTable& routes() const noexcept { return routes_; }
 
   [[nodiscard]] bool is_local(const IpAddress& address) const noexcept;
+  // Whether a packet to `destination` that comes in by `interface` is for us.
+  [[nodiscard]] bool takes(InterfaceId interface, const IpAddress& destination) const noexcept {
+    return is_local(destination) || takes_any(interfaces_[interface], destination);
+  }
+  // Whether packets may leave from it, because it is ours or because of an interface with any_destination.
+  [[nodiscard]] bool stands_for(const IpAddress& address) const noexcept;
   // Such as 192.0.2.255 where we are 192.0.2.1/24.
   [[nodiscard]] bool is_subnet_broadcast(const IpAddress& address) const noexcept;
 
@@ -46,6 +52,7 @@ class Interfaces {
   [[nodiscard]] std::size_t size() const noexcept { return interfaces_.size(); }
 
  private:
+  static bool takes_any(const InterfaceConfig& interface, const IpAddress& destination) noexcept;
   [[nodiscard]] const IpAddress* best_source(const Route& route, const IpAddress& destination) const noexcept;
 
   std::vector<InterfaceConfig> interfaces_;

@@ -136,6 +136,7 @@ void visit_path(Visitor& visit, Info& info) {
   visit("fast_open", info.fast_open);
   visit("syn_data_bytes", info.syn_data_bytes);
   visit("early_bytes", info.early_bytes);
+  visit("syn_waits_for_write", info.syn_waits_for_write);
   visit("fastopen_client_fail", info.fastopen_client_fail);
   visit("timestamps", info.timestamps);
   visit("sack", info.sack);

@@ -28,8 +28,11 @@ constexpr int kRoundsPerPoll = 1024;
 // How soon to try again a full device that cannot be waited for.
 constexpr Duration kFullRetry = std::chrono::milliseconds(1);
 
-// What epoll gives back: a device's interface under this bit, or a descriptor under its generation.
+// What epoll gives back: a device's stack and interface under this bit, or a descriptor under its generation.
 constexpr std::uint64_t kPortKey = std::uint64_t{1} << 63;
+std::uint64_t port_key(std::uint16_t side, InterfaceId interface) noexcept {
+  return kPortKey | std::uint64_t{side} << 16 | interface;
+}
 
 Duration read_clock(clockid_t clock) noexcept {
   timespec time;
@@ -55,8 +58,20 @@ int wait_for(int epoll, std::span<epoll_event> ready, const timespec* timeout) n
 
 // ---- set-up --------------------------------------------------------------------------------------------------------
 
-Loop::Loop(Stack& stack) : stack_(stack), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+Loop::Loop() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   if (!epoll_) throw_errno("epoll_create1");
+}
+
+Loop::Loop(Stack& stack) : Loop() { add_side(stack); }
+
+Loop::Side& Loop::add_side(Stack& stack) {
+  return *sides_.emplace_back(std::make_unique<Side>(stack, static_cast<std::uint16_t>(sides_.size())));
+}
+
+void Loop::add_stack(Stack& stack, InterfaceId interface, Device& device, EventHandler handler) {
+  Side& side = add_side(stack);
+  side.event_handler = std::move(handler);
+  add_device(side, interface, device);
 }
 
 void Loop::control(int operation, int descriptor, std::uint32_t events, std::uint64_t key) {
@@ -66,11 +81,11 @@ void Loop::control(int operation, int descriptor, std::uint32_t events, std::uin
   if (::epoll_ctl(epoll_.get(), operation, descriptor, &event) != 0) throw_errno("epoll_ctl");
 }
 
-void Loop::add_device(InterfaceId interface, Device& device) {
-  if (ports_.size() <= interface) ports_.resize(interface + std::size_t{1});
-  Port& port = ports_[interface];
+void Loop::add_device(Side& side, InterfaceId interface, Device& device) {
+  if (side.ports.size() <= interface) side.ports.resize(interface + std::size_t{1});
+  Port& port = side.ports[interface];
   port = {.device = &device, .descriptor = device.poll_descriptor(), .readable = true};
-  if (port.descriptor >= 0) control(EPOLL_CTL_ADD, port.descriptor, EPOLLIN, kPortKey | interface);
+  if (port.descriptor >= 0) control(EPOLL_CTL_ADD, port.descriptor, EPOLLIN, port_key(side.number, interface));
 }
 
 void Loop::add_descriptor(int descriptor, std::uint32_t events, DescriptorCallback callback) {
@@ -154,20 +169,25 @@ bool Loop::poll() {
 bool Loop::run_round() {
   ++counters_.rounds;
   now_ = read_monotonic();
-  for (std::size_t i = 0; i < ports_.size(); ++i) {
-    Port& port = ports_[i];
-    if (port.device != nullptr && (port.readable || port.descriptor < 0)) receive(static_cast<InterfaceId>(i), port);
+  for (const auto& side : sides_) {
+    for (std::size_t i = 0; i < side->ports.size(); ++i) {
+      Port& port = side->ports[i];
+      if (port.device != nullptr && (port.readable || port.descriptor < 0))
+        receive(*side, static_cast<InterfaceId>(i), port);
+    }
+    if (side->stack.next_deadline() <= now_) side->stack.handle_deadline(now_);
   }
-  if (stack_.next_deadline() <= now_) stack_.handle_deadline(now_);
   run_timers();
   handle_events();
   const bool transmit_left = send_out();
   const bool events_left = handle_events();
-  const bool receive_left = std::ranges::any_of(ports_, [](const Port& port) { return port.readable; });
+  const bool receive_left = std::ranges::any_of(sides_, [](const auto& side) {
+    return std::ranges::any_of(side->ports, [](const Port& port) { return port.readable; });
+  });
   return transmit_left || events_left || receive_left;
 }
 
-void Loop::receive(InterfaceId interface, Port& port) {
+void Loop::receive(Side& side, InterfaceId interface, Port& port) {
   port.readable = true;
   std::size_t bytes = 0;
   for (std::size_t packets = 0; packets < kReceivePackets && bytes < kReceiveBytes; ++packets) {
@@ -177,42 +197,48 @@ void Loop::receive(InterfaceId interface, Port& port) {
     }
     ++counters_.packets_in;
     bytes += rx_.bytes.size();
-    stack_.handle_packet(now_, interface, std::move(rx_));
+    side.stack.handle_packet(now_, interface, std::move(rx_));
   }
 }
 
 bool Loop::handle_events() {
   bool any = false;
-  while (const std::optional<Event> event = stack_.poll_event()) {
-    any = true;
-    if (event_handler_) event_handler_(now_, *event);
+  for (const auto& side : sides_) {
+    while (const std::optional<Event> event = side->stack.poll_event()) {
+      any = true;
+      if (side->event_handler) side->event_handler(now_, *event);
+    }
   }
   return any;
 }
 
 bool Loop::send_out() {
-  const bool left = transmit();
-  for (const Port& port : ports_) {
-    if (port.device != nullptr) port.device->flush(now_);
+  bool left = false;
+  for (const auto& side : sides_) {
+    if (transmit(*side)) left = true;
+    for (const Port& port : side->ports) {
+      if (port.device != nullptr) port.device->flush(now_);
+    }
   }
   return left;
 }
 
 // True when there is more to send and room for it.
-bool Loop::transmit() {
+bool Loop::transmit(Side& side) {
+  TxPacket& tx = side.tx;
   for (std::size_t packets = 0; packets < kTransmitPackets; ++packets) {
     now_ = read_monotonic();
-    if (!tx_pending_ && !stack_.poll_transmit(now_, tx_)) return false;
-    tx_pending_ = false;
-    Port* port = tx_.interface < ports_.size() ? &ports_[tx_.interface] : nullptr;
+    if (!side.tx_pending && !side.stack.poll_transmit(now_, tx)) return false;
+    side.tx_pending = false;
+    Port* port = tx.interface < side.ports.size() ? &side.ports[tx.interface] : nullptr;
     if (port == nullptr || port->device == nullptr) {
       ++counters_.no_interface;
       continue;
     }
-    if (port->device->send(now_, tx_) == Device::SendResult::Full) {
+    if (port->device->send(now_, tx) == Device::SendResult::Full) {
       ++counters_.full;
-      tx_pending_ = true;
-      await_writable(*port, true);
+      side.tx_pending = true;
+      await_writable(side, *port, true);
       return false;
     }
     ++counters_.packets_out;
@@ -234,9 +260,12 @@ void Loop::run_timers() {
 }
 
 Instant Loop::next_deadline() const {
-  Instant deadline = stack_.next_deadline();
-  if (!timers_.empty()) deadline = std::min(deadline, timers_.begin()->first.due);
-  if (tx_pending_ && ports_[tx_.interface].descriptor < 0) deadline = std::min(deadline, now_ + kFullRetry);
+  Instant deadline = timers_.empty() ? kNever : timers_.begin()->first.due;
+  for (const auto& side : sides_) {
+    deadline = std::min(deadline, side->stack.next_deadline());
+    if (side->tx_pending && side->ports[side->tx.interface].descriptor < 0)
+      deadline = std::min(deadline, now_ + kFullRetry);
+  }
   return deadline;
 }
 
@@ -263,7 +292,7 @@ void Loop::wait(bool may_sleep) {
 
 void Loop::dispatch(std::uint64_t key, std::uint32_t events) {
   if ((key & kPortKey) != 0) {
-    port_ready(static_cast<InterfaceId>(key), events);
+    port_ready(*sides_[key >> 16 & 0xffff], static_cast<InterfaceId>(key), events);
     return;
   }
   const auto found = descriptors_.find(static_cast<int>(key & 0xffffffff));
@@ -273,15 +302,15 @@ void Loop::dispatch(std::uint64_t key, std::uint32_t events) {
   (*callback)(now_, events);
 }
 
-void Loop::port_ready(InterfaceId interface, std::uint32_t events) {
-  Port& port = ports_[interface];
+void Loop::port_ready(Side& side, InterfaceId interface, std::uint32_t events) {
+  Port& port = side.ports[interface];
   if ((events & EPOLLIN) != 0) port.readable = true;
-  if ((events & EPOLLOUT) != 0) await_writable(port, false);
-  if ((events & (EPOLLERR | EPOLLHUP)) != 0 && (events & EPOLLIN) == 0) port_lost(interface);
+  if ((events & EPOLLOUT) != 0) await_writable(side, port, false);
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0 && (events & EPOLLIN) == 0) port_lost(side, interface);
 }
 
-void Loop::port_lost(InterfaceId interface) {
-  Port& port = ports_[interface];
+void Loop::port_lost(Side& side, InterfaceId interface) {
+  Port& port = side.ports[interface];
   control(EPOLL_CTL_DEL, port.descriptor, 0, 0);
   port = {};
   if (device_lost_handler_) {
@@ -291,11 +320,11 @@ void Loop::port_lost(InterfaceId interface) {
   }
 }
 
-void Loop::await_writable(Port& port, bool on) {
+void Loop::await_writable(Side& side, Port& port, bool on) {
   if (port.descriptor < 0 || port.awaits_writable == on) return;
   port.awaits_writable = on;
-  const auto interface = static_cast<InterfaceId>(&port - ports_.data());
-  control(EPOLL_CTL_MOD, port.descriptor, on ? EPOLLIN | EPOLLOUT : EPOLLIN, kPortKey | interface);
+  const auto interface = static_cast<InterfaceId>(&port - side.ports.data());
+  control(EPOLL_CTL_MOD, port.descriptor, on ? EPOLLIN | EPOLLOUT : EPOLLIN, port_key(side.number, interface));
 }
 
 }  // namespace ff

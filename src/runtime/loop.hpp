@@ -1,4 +1,5 @@
-// Drives one stack from its devices, with real time and epoll. Everything happens in the thread that calls run().
+// Drives a stack, or several, from their devices, with real time and epoll. Everything happens in the thread that calls
+// run().
 #pragma once
 
 #include <compare>
@@ -21,15 +22,21 @@ class Loop {
  public:
   // `stack` must outlive the loop. Throws std::system_error when the process may have no more descriptors.
   explicit Loop(Stack& stack);
+  // Without a stack yet.
+  Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
   // The device of an interface that the stack has; it must outlive the loop.
-  void add_device(InterfaceId interface, Device& device);
+  void add_device(InterfaceId interface, Device& device) { add_device(*sides_.front(), interface, device); }
 
   using EventHandler = std::function<void(Instant, const Event&)>;
   // Who is told the stack's events; may issue commands.
-  void on_event(EventHandler handler) { event_handler_ = std::move(handler); }
+  void on_event(EventHandler handler) { sides_.front()->event_handler = std::move(handler); }
+
+  // One more stack to drive, by a device of its own for one interface; all of them must outlive the loop. `handler` is
+  // told its events, and may issue commands to any stack.
+  void add_stack(Stack& stack, InterfaceId interface, Device& device, EventHandler handler);
 
   // Who is told that a device has gone away, after which it is not asked any more. Nobody: the loop ends then.
   using DeviceLostHandler = std::function<void(Instant, InterfaceId)>;
@@ -90,31 +97,41 @@ class Loop {
     bool readable = false;         // receive() may have something
     bool awaits_writable = false;  // EPOLLOUT is asked for
   };
+  // One stack.
+  struct Side {
+    Side(Stack& its_stack, std::uint16_t its_number) : stack(its_stack), number(its_number) {}
+    Stack& stack;
+    std::uint16_t number;
+    std::vector<Port> ports;  // by InterfaceId
+    EventHandler event_handler;
+    TxPacket tx;
+    bool tx_pending = false;  // tx waits for its device, which was full
+  };
   struct Descriptor {
     std::uint32_t generation;  // tells it from an earlier one with the same number
     std::shared_ptr<DescriptorCallback> callback;
   };
 
   bool run_round();
-  void receive(InterfaceId interface, Port& port);
+  Side& add_side(Stack& stack);
+  void add_device(Side& side, InterfaceId interface, Device& device);
+  void receive(Side& side, InterfaceId interface, Port& port);
   bool handle_events();
   bool send_out();
-  bool transmit();
+  bool transmit(Side& side);
   void run_timers();
   void wait(bool may_sleep);
   void dispatch(std::uint64_t key, std::uint32_t events);
-  void port_ready(InterfaceId interface, std::uint32_t events);
-  void port_lost(InterfaceId interface);
-  void await_writable(Port& port, bool on);
+  void port_ready(Side& side, InterfaceId interface, std::uint32_t events);
+  void port_lost(Side& side, InterfaceId interface);
+  void await_writable(Side& side, Port& port, bool on);
   void control(int operation, int descriptor, std::uint32_t events, std::uint64_t key);
 
-  Stack& stack_;
   FileDescriptor epoll_;
   bool running_ = false;
   bool stopped_ = false;
   Instant now_{};
-  std::vector<Port> ports_;  // by InterfaceId
-  EventHandler event_handler_;
+  std::vector<std::unique_ptr<Side>> sides_;
   DeviceLostHandler device_lost_handler_;
   std::unordered_map<int, Descriptor> descriptors_;
   std::uint32_t last_generation_ = 0;
@@ -122,8 +139,6 @@ class Loop {
   std::map<TimerId, TimerCallback> timers_;
   std::uint64_t last_timer_ = 0;
   RxPacket rx_;
-  TxPacket tx_;
-  bool tx_pending_ = false;  // tx_ waits for its device, which was full
   Counters counters_;
 };
 

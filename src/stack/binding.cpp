@@ -14,7 +14,7 @@ PortUse reuse_of(const SocketOptions& options) noexcept {
 // What Linux's inet_csk_get_port() does, but for taking the port.
 Result<Binding> Stack::Impl::claim(const Endpoint& local, bool ipv6_only, PortUse use) {
   Binding binding{local, ipv6_only};
-  if (!local.address.is_any() && !interfaces_.is_local(local.address))
+  if (!local.address.is_any() && !interfaces_.stands_for(local.address))
     return std::unexpected(Error::AddressNotAvailable);
   if (local.port == 0) {
     const auto port = port_choice_.for_bind(env_.settings, ports_.held(), [&](std::uint16_t candidate) {
@@ -103,9 +103,10 @@ Result<void> Stack::Impl::set_options(ListenerId id, const SocketOptions& option
   Listener* listener = listeners_.find(id.index, id.generation);
   if (listener == nullptr) return std::unexpected(Error::StaleHandle);
   if (const auto good = check_options(options); !good) return std::unexpected(good.error());
-  ports_.release(binding_of(*listener), use_of(*listener));
+  const bool has_port = !listener->options.every_port;
+  if (has_port) ports_.release(binding_of(*listener), use_of(*listener));
   listener->options.options = options;
-  ports_.hold(binding_of(*listener), use_of(*listener));
+  if (has_port) ports_.hold(binding_of(*listener), use_of(*listener));
   return {};
 }
 
@@ -123,7 +124,7 @@ Result<Stack::Impl::LocalEnd> Stack::Impl::local_end(const ConnectOptions& optio
   const IpAddress asked = end.binding.local.address;
   const bool both_families = asked == IpAddress::any_v6() && !end.binding.ipv6_only;
   if (asked.is_v4() != remote.is_v4() && !both_families) return std::unexpected(Error::InvalidArgument);
-  if (!asked.is_any() && !interfaces_.is_local(asked)) return std::unexpected(Error::AddressNotAvailable);
+  if (!asked.is_any() && !interfaces_.stands_for(asked)) return std::unexpected(Error::AddressNotAvailable);
   end.use.by_bind = end.binding.local.port != 0;
   end.use.chosen = !end.use.by_bind;
   if (end.use.by_bind && end.bound == nullptr) {

@@ -71,7 +71,10 @@ Result<void> Stack::Impl::check_options(const SocketOptions& options) const {
 
 Result<ListenerId> Stack::Impl::listen(const ListenOptions& options) {
   if (const auto good = check_options(options.options); !good) return std::unexpected(good.error());
-  const auto binding = binding_to_listen(options);
+  if (options.every_port && (options.binding || options.local.port != 0 || !options.local.address.is_any()))
+    return std::unexpected(Error::InvalidArgument);
+  const auto binding =
+      options.every_port ? Result<Binding>({options.local, options.ipv6_only}) : binding_to_listen(options);
   if (!binding) return std::unexpected(binding.error());
   Listener& listener = listeners_.create();
   listener.options = options;
@@ -80,7 +83,7 @@ Result<ListenerId> Stack::Impl::listen(const ListenOptions& options) {
   listener.options.binding.reset();
   listener.accept_limit = std::min(options.backlog, env_.settings.somaxconn);
   listener.fast_open_limit = fast_open_limit(options);
-  ports_.hold(*binding, use_of(listener));
+  if (!options.every_port) ports_.hold(*binding, use_of(listener));
   listening_.add(listener);
   return ListenerId{listener.index, listeners_.generation(listener.index)};
 }
@@ -89,6 +92,7 @@ Result<ListenerId> Stack::Impl::listen(const ListenOptions& options) {
 // matter.
 std::uint32_t Stack::Impl::fast_open_limit(const ListenOptions& options) const noexcept {
   constexpr std::uint32_t kBoth = fast_open_bits::kServer | fast_open_bits::kAllListeners;
+  if (options.hold_requests) return 0;
   const bool all_listeners = (env_.settings.tcp_fastopen & kBoth) == kBoth;
   const std::uint32_t wanted = options.fast_open_queue.value_or(all_listeners ? options.backlog : 0);
   return std::min(wanted, env_.settings.somaxconn);
@@ -121,6 +125,53 @@ Result<ConnectionId> Stack::Impl::accept(ListenerId id) {
   return ConnectionId{socket.index, forms_.connections.generation(socket.index)};
 }
 
+Result<HeldRequest> Stack::Impl::next_request(ListenerId id) {
+  Listener* listener = listeners_.find(id.index, id.generation);
+  if (listener == nullptr) return std::unexpected(Error::StaleHandle);
+  while (!listener->held_requests.empty()) {
+    const RequestId next = listener->held_requests.front();
+    listener->held_requests.pop_front();
+    const tcp::Request* request = forms_.requests.find(next.index, next.generation);
+    if (request != nullptr) return HeldRequest{next, request->tuple()};
+  }
+  return std::unexpected(Error::WouldBlock);
+}
+
+Result<void> Stack::Impl::answer(Instant now, RequestId id) {
+  tcp::Request* request = forms_.requests.find(id.index, id.generation);
+  if (request == nullptr) return std::unexpected(Error::StaleHandle);
+  if (!request->held()) return std::unexpected(Error::InvalidArgument);
+  request->hold(false);
+  send_syn_ack(now, *request);
+  wheel_.arm(request->timer, request->next_timeout(now));
+  return {};
+}
+
+Result<void> Stack::Impl::refuse(Instant now, RequestId id, Error why) {
+  tcp::Request* request = forms_.requests.find(id.index, id.generation);
+  if (request == nullptr) return std::unexpected(Error::StaleHandle);
+  if (!request->held()) return std::unexpected(Error::InvalidArgument);
+  tcp::Segment syn;
+  syn.seq = request->irs();
+  syn.flags.bits = wire::TcpFlags::kSyn;
+  if (why == Error::ConnectionRefused) {
+    refuse(request->interface(), request->tuple(), syn);
+  } else if (const auto kind = unreachable_kind(why)) {
+    // Its kernel looks at the ports and the number.
+    std::array<std::uint8_t, wire::kTcpHeaderSize> header{};
+    wire::TcpHeader quoted;
+    quoted.source_port = request->tuple().remote.port;
+    quoted.destination_port = request->tuple().local.port;
+    quoted.seq = syn.seq;
+    quoted.flags = syn.flags;
+    const std::size_t size = wire::emit_tcp(quoted, header.data());
+    report_undeliverable(now, *kind, request->tuple(), wire::protocol::kTcp, ByteSpan(header).first(size));
+  }
+  env_.counters.add(Counter::Tcp_AttemptFails);
+  remove(*request);
+  return {};
+}
+
 Result<std::string> Stack::Impl::take_saved_syn(ConnectionId id) {
   const Socket* socket = find(id);
   if (socket == nullptr) return std::unexpected(Error::StaleHandle);
@@ -149,7 +200,7 @@ Result<void> Stack::Impl::close_listener(Instant now, ListenerId id) {
   forms_.connections.for_each([&](Socket& socket) {
     if (socket.listener == listener->index) socket.counts_as_half_open = false;
   });
-  ports_.release(binding_of(*listener), use_of(*listener));
+  if (!listener->options.every_port) ports_.release(binding_of(*listener), use_of(*listener));
   listeners_.destroy(listener->index);
   return {};
 }
@@ -165,7 +216,7 @@ Listener* Stack::Impl::heir_of(const Listener& listener, const FourTuple& tuple)
 }
 
 void Stack::Impl::bequeath(Listener& listener, tcp::Request& request) {
-  Listener* heir = heir_of(listener, request.tuple());
+  Listener* heir = request.held() ? nullptr : heir_of(listener, request.tuple());
   if (heir == nullptr) return remove(request);
   --listener.requests;
   ++heir->requests;

@@ -30,8 +30,11 @@ Counter by_family(bool v4, Counter udp, Counter udp6) noexcept { return v4 ? udp
 // ---- calls ---------------------------------------------------------------------------------------------------------
 
 Result<DatagramId> Stack::Impl::open_datagram(const DatagramOptions& options) {
-  if (!options.local.address.is_any() && !interfaces_.is_local(options.local.address))
+  if (!options.local.address.is_any() && !interfaces_.stands_for(options.local.address))
     return std::unexpected(Error::AddressNotAvailable);
+  if (options.every_port && (options.local != Endpoint{options.local.address, 0} || !options.local.address.is_any() ||
+                             options.protocol != DatagramProtocol::Udp))
+    return std::unexpected(Error::InvalidArgument);
   return datagrams_.open(options);
 }
 
@@ -64,7 +67,8 @@ Result<void> Stack::Impl::disconnect_datagram(DatagramId id) {
 // By which interface, and from which of our addresses, a datagram of this socket gets to `remote`.
 Result<ip::Interfaces::Hop> Stack::Impl::hop_of(const udp::Socket& socket, const Endpoint& remote) const {
   const bool wants_port = socket.protocol == DatagramProtocol::Udp;
-  if (remote.address.is_any() || (wants_port && remote.port == 0)) return std::unexpected(Error::InvalidArgument);
+  if (remote.address.is_any() || (wants_port && (remote.port == 0 || socket.binding.local.port == 0)))
+    return std::unexpected(Error::InvalidArgument);
   if (!reaches_family(socket.binding, remote.address)) return std::unexpected(Error::InvalidArgument);
   // Linux wants SO_BROADCAST for it, which there is not.
   if (remote.address.is_broadcast() || interfaces_.is_subnet_broadcast(remote.address))
@@ -120,6 +124,21 @@ Result<Datagram> Stack::Impl::receive_datagram(DatagramId id) {
   return datagram;
 }
 
+// The error quotes what the peer sent, as far as its kernel looks: the ports.
+Result<void> Stack::Impl::refuse_datagrams(Instant now, DatagramId id, Error why) {
+  const udp::Socket* socket = datagrams_.find(id);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  const auto kind = why == Error::ConnectionRefused ? wire::IcmpKind::PortUnreachable : unreachable_kind(why);
+  if (!kind || !socket->tuple || socket->protocol != DatagramProtocol::Udp)
+    return std::unexpected(Error::InvalidArgument);
+  std::array<std::uint8_t, wire::kUdpHeaderSize> header{};
+  wire::store_be16(header.data(), socket->tuple->remote.port);
+  wire::store_be16(header.data() + 2, socket->tuple->local.port);
+  wire::store_be16(header.data() + 4, wire::kUdpHeaderSize);
+  report_undeliverable(now, *kind, *socket->tuple, wire::protocol::kUdp, header);
+  return {};
+}
+
 // ---- what comes in -------------------------------------------------------------------------------------------------
 
 void Stack::Impl::udp_arrives(Instant now, InterfaceId interface, const wire::IpView& ip, const RxPacket& packet) {
@@ -149,6 +168,7 @@ void Stack::Impl::udp_arrives(Instant now, InterfaceId interface, const wire::Ip
   // Copied: a datagram that waits must not keep the device's whole slab, or the bound on the queue would be none.
   if (datagrams_.deliver(*socket, {.source = tuple.remote,
                                    .destination = tuple.local.address,
+                                   .destination_port = tuple.local.port,
                                    .interface = interface,
                                    .ttl = ip.header.ttl,
                                    .traffic_class = ip.header.traffic_class,

@@ -37,7 +37,8 @@ bool Stack::Impl::unwrap_frame(Instant now, InterfaceId interface, RxPacket& pac
 bool Stack::Impl::is_neighbour_discovery(InterfaceId interface, const RxPacket& packet,
                                          const wire::IpView& ip) const noexcept {
   if (packet.link_header_size == 0 || !is_discovery(packet, ip)) return false;
-  return interfaces_.is_local(ip.header.destination) || ethernet_->is_own_group(interface, ip.header.destination);
+  return interfaces_.takes(interface, ip.header.destination) ||
+         ethernet_->is_own_group(interface, ip.header.destination);
 }
 
 void Stack::Impl::discovery_arrives(Instant now, InterfaceId interface, const wire::IpHeader& ip,

@@ -13,7 +13,7 @@ void Stack::Impl::fragment_arrives(Instant now, InterfaceId interface, const RxP
     return counters.drop(fragment.error());
   }
   const bool v4 = fragment->header.source.is_v4();
-  if (!interfaces_.is_local(fragment->header.destination)) {
+  if (!interfaces_.takes(interface, fragment->header.destination)) {
     counters.add(v4 ? Counter::Ip_InAddrErrors : Counter::Ip6_InAddrErrors);
     return counters.drop(DropReason::IpNotForUs);
   }

@@ -157,7 +157,7 @@ void Stack::Impl::icmp_error_about_datagram(Instant now, const std::optional<IpA
     tuple.local.port = wire::load_be16(transport.data() + 4);
     header = 0;
   }
-  udp::Socket* socket = interfaces_.is_local(ip.source) ? datagrams_.find(protocol, tuple) : nullptr;
+  udp::Socket* socket = interfaces_.stands_for(ip.source) ? datagrams_.find(protocol, tuple) : nullptr;
   if (socket == nullptr) return env_.counters.drop(DropReason::IcmpNoSocket);
   if (icmp.kind == IcmpKind::PacketTooBig) {
     // A router that complains of a packet it could have carried is none.
@@ -186,7 +186,9 @@ void Stack::Impl::echo_reply_arrives(InterfaceId interface, const wire::IpHeader
 
 void Stack::Impl::answer_echo(Instant now, InterfaceId interface, const wire::IpHeader& ip, const wire::IcmpView& icmp,
                               ByteSpan message) {
-  if (env_.settings.icmp_echo_ignore_all) return env_.counters.drop(DropReason::IcmpIgnored);
+  // Whether a host that we stand for is alive, we do not know.
+  const bool own = interfaces_.is_local(ip.destination);
+  if (!own || env_.settings.icmp_echo_ignore_all) return env_.counters.drop(DropReason::IcmpIgnored);
   const bool v4 = ip.source.is_v4();
   if (!may_send_icmp(now, ip.source, v4 ? type_v4::kEchoReply : type_v6::kEchoReply)) return;
   wire::IpHeader reply = icmp_header(ip.destination, ip.source);
@@ -209,6 +211,37 @@ void Stack::Impl::send_icmp_error(Instant now, InterfaceId interface, IcmpKind k
   if (!may_send_icmp(now, ip.header.source, type)) return;
   if (send_icmp(interface, header, std::move(body)))
     env_.counters.add(departure_counter(ip.header.source.is_v4(), type));
+}
+
+std::optional<IcmpKind> Stack::Impl::unreachable_kind(Error why) noexcept {
+  switch (why) {
+    case Error::NetworkUnreachable:
+      return IcmpKind::NetworkUnreachable;
+    case Error::HostUnreachable:
+      return IcmpKind::HostUnreachable;
+    case Error::PermissionDenied:
+      return IcmpKind::AdministrativelyProhibited;
+    default:
+      return std::nullopt;
+  }
+}
+
+void Stack::Impl::report_undeliverable(Instant now, IcmpKind kind, const FourTuple& tuple, std::uint8_t protocol,
+                                       ByteSpan transport) {
+  const auto hop = interfaces_.route(tuple.remote.address);
+  if (!hop) return;
+  wire::IpHeader original;
+  original.source = tuple.remote.address;
+  original.destination = tuple.local.address;
+  original.protocol = protocol;
+  original.ttl = static_cast<std::uint8_t>(env_.settings.ip_default_ttl);
+  std::string bytes(wire::kIpv6HeaderSize + transport.size(), '\0');
+  const auto to = reinterpret_cast<std::uint8_t*>(bytes.data());
+  const std::size_t header = wire::emit_ip(original, transport.size(), to);
+  std::ranges::copy(transport, to + header);
+  bytes.resize(header + transport.size());
+  const RxPacket packet{.bytes = Slice::adopt(std::move(bytes))};
+  if (const auto ip = wire::parse_ip(packet.bytes.span())) send_icmp_error(now, hop->interface, kind, packet, *ip);
 }
 
 // RFC 1122 §3.2.2, RFC 4443 §2.4 e: never about an error, never to or about a group, never about a fragment but the

@@ -84,6 +84,9 @@ class Stack::Impl {
   Result<InterfaceId> add_interface(InterfaceConfig config);
   Result<ListenerId> listen(const ListenOptions& options);
   Result<ConnectionId> accept(ListenerId id);
+  Result<HeldRequest> next_request(ListenerId id);
+  Result<void> answer(Instant now, RequestId id);
+  Result<void> refuse(Instant now, RequestId id, Error why);
   Result<void> set_fast_open(ListenerId id, std::uint32_t queue);
   Result<void> set_fast_open_keys(ListenerId id, const std::optional<FastOpenKeys>& keys);
   Result<std::string> take_saved_syn(ConnectionId id);
@@ -106,6 +109,7 @@ class Stack::Impl {
   Result<void> disconnect_datagram(DatagramId id);
   Result<void> send_datagram(Instant now, DatagramId id, Slice bytes, const std::optional<Endpoint>& to);
   Result<Datagram> receive_datagram(DatagramId id);
+  Result<void> refuse_datagrams(Instant now, DatagramId id, Error why);
 
   // Runs `call(connection, context)` on a live connection and follows up on what it changed.
   template <typename F>
@@ -172,6 +176,11 @@ class Stack::Impl {
                        const wire::IpView& ip, std::uint32_t detail = 0);
   [[nodiscard]] bool deserves_icmp_error(InterfaceId interface, const RxPacket& packet,
                                          const wire::IpView& ip) const noexcept;
+  // The error that says what `why` does; nothing when none does.
+  [[nodiscard]] static std::optional<wire::IcmpKind> unreachable_kind(Error why) noexcept;
+  // An error about what came from tuple.remote to tuple.local and began, behind the IP header, with `transport`.
+  void report_undeliverable(Instant now, wire::IcmpKind kind, const FourTuple& tuple, std::uint8_t protocol,
+                            ByteSpan transport);
   bool may_send_icmp(Instant now, const IpAddress& destination, std::uint8_t type) noexcept;
   [[nodiscard]] wire::IpHeader icmp_header(const IpAddress& from, const IpAddress& to) noexcept;
   bool send_icmp(InterfaceId interface, const wire::IpHeader& header, std::string message);
@@ -238,6 +247,7 @@ class Stack::Impl {
   // The path of a connection that this listener accepts, as far as its options say.
   [[nodiscard]] tcp::Path path_for(const Listener& listener, InterfaceId interface) const noexcept;
   void send_syn_ack(Instant now, tcp::Request& request);
+  void hold(Listener& listener, tcp::Request& request);
   void remove(tcp::Request& request) noexcept;
   void offer_to_acceptor(Listener& listener, Socket& socket);
   [[nodiscard]] FastOpenKeys keys_of(const Listener& listener) const noexcept;

@@ -21,6 +21,7 @@ struct Listener {
   std::uint32_t requests = 0;             // in its SYN queue
   std::uint32_t fast_open_half_open = 0;  // connections by Fast Open whose handshake is not complete
   Ring<std::uint32_t> accept_queue;       // indices of connections
+  Ring<RequestId> held_requests;          // nobody was told of them yet; some may be gone
   Ring<Instant> fast_open_reset_until;    // RFC 7413 §5.1: places kept busy after a RST, until when
   ListHook event_hook;
 

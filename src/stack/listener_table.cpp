@@ -18,7 +18,10 @@ ListenerTable::Key ListenerTable::key_of(const Listener& listener) noexcept {
   return {options.local, options.ipv6_only && options.local.address == IpAddress::any_v6()};
 }
 
-void ListenerTable::add(Listener& listener) { groups_[key_of(listener)].members.push_back(listener.index); }
+void ListenerTable::add(Listener& listener) {
+  groups_[key_of(listener)].members.push_back(listener.index);
+  if (listener.options.every_port) ++every_port_;
+}
 
 void ListenerTable::remove(Listener& listener) noexcept {
   const auto group = groups_.find(key_of(listener));
@@ -30,6 +33,7 @@ void ListenerTable::remove(Listener& listener) noexcept {
   *place = members.back();
   members.pop_back();
   if (members.empty()) groups_.erase(group);
+  if (listener.options.every_port) --every_port_;
 }
 
 Listener* ListenerTable::pick(const std::vector<std::uint32_t>& members, const FourTuple& tuple) const noexcept {
@@ -40,8 +44,13 @@ Listener* ListenerTable::pick(const std::vector<std::uint32_t>& members, const F
 }
 
 Listener* ListenerTable::find(const FourTuple& tuple) const noexcept {
+  if (Listener* of_this_port = find(tuple, tuple.local.port)) return of_this_port;
+  return every_port_ > 0 ? find(tuple, 0) : nullptr;
+}
+
+Listener* ListenerTable::find(const FourTuple& tuple, std::uint16_t port) const noexcept {
   const auto at = [&](const IpAddress& address, bool ipv6_only) -> Listener* {
-    const auto group = groups_.find(Key{{address, tuple.local.port}, ipv6_only});
+    const auto group = groups_.find(Key{{address, port}, ipv6_only});
     return group == groups_.end() ? nullptr : pick(group->second.members, tuple);
   };
   const bool v4 = tuple.local.address.is_v4();

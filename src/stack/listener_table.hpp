@@ -28,7 +28,7 @@ class ListenerTable {
   void remove(Listener& listener) noexcept;
 
   // Who takes a SYN from tuple.remote to tuple.local: the most specific address; at :: the ones that take IPv6 alone
-  // come first. Null: nobody.
+  // come first, and those for every port last of all. Null: nobody.
   [[nodiscard]] Listener* find(const FourTuple& tuple) const noexcept;
   // Who of its group takes it now that `listener` was removed; null: nobody is left.
   [[nodiscard]] Listener* heir_of(const Listener& listener, const FourTuple& tuple) const noexcept;
@@ -44,11 +44,13 @@ class ListenerTable {
     std::size_t operator()(const Key& key) const noexcept;
   };
   static Key key_of(const Listener& listener) noexcept;
+  [[nodiscard]] Listener* find(const FourTuple& tuple, std::uint16_t port) const noexcept;
   [[nodiscard]] Listener* pick(const std::vector<std::uint32_t>& members, const FourTuple& tuple) const noexcept;
 
   Pool<Listener>& listeners_;
   SipHashKey key_;
-  boost::unordered_flat_map<Key, ListenerGroup, Hash> groups_;
+  boost::unordered_flat_map<Key, ListenerGroup, Hash> groups_;  // port 0: those for every port
+  std::uint32_t every_port_ = 0;                                // how many those are
 };
 
 }  // namespace ff

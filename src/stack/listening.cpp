@@ -55,8 +55,15 @@ void Stack::Impl::listener_arrives(Instant now, InterfaceId interface, const Fou
   ++listener.requests;
   if (listener.options.options.save_syn) request_syns_[request.index] = std::string(as_text(segment.headers));
   demux_.insert(tuple, {Form::Request, request.index});
+  if (listener.options.hold_requests) return hold(listener, request);
   send_syn_ack(now, request);
   wheel_.arm(request.timer, request.next_timeout(now));
+}
+
+void Stack::Impl::hold(Listener& listener, tcp::Request& request) {
+  request.hold(true);
+  listener.held_requests.push_back({request.index, forms_.requests.generation(request.index)});
+  if (!listener.event_hook.is_linked()) listener_events_.push_back(listener);
 }
 
 // In the order of Linux's tcp_conn_request. A SYN that reuses a TIME_WAIT entry has its sequence number given already
@@ -70,7 +77,7 @@ Stack::Impl::Room Stack::Impl::room_for_syn(Instant now, const FourTuple& tuple,
     return Room::None;
   };
   const bool full = listener.requests > listener.accept_limit;  // one more than the limit fits, as in the accept queue
-  const std::uint32_t cookies = env_.settings.tcp_syncookies;
+  const std::uint32_t cookies = listener.options.hold_requests ? 0 : env_.settings.tcp_syncookies;
   const bool wants_cookie = (full || cookies == 2) && !reuses_time_wait;
   if (wants_cookie) counters.add(cookies != 0 ? Counter::TcpExt_TCPReqQFullDoCookies : Counter::TcpExt_TCPReqQFullDrop);
   if (wants_cookie && cookies == 0) return refused(DropReason::TcpSynQueueFull);
@@ -201,7 +208,10 @@ void Stack::Impl::send_syn_ack(Instant now, tcp::Request& request) {
 }
 
 void Stack::Impl::request_arrives(Instant now, tcp::Request& request, tcp::Segment& segment) {
-  switch (request.arrives(env_, segment)) {
+  const tcp::Request::Outcome outcome = request.arrives(env_, segment);
+  // The peer asks again, or guesses what it was never sent.
+  if (request.held() && outcome != tcp::Request::Outcome::Remove) return;
+  switch (outcome) {
     case tcp::Request::Outcome::Keep:
       return;
     case tcp::Request::Outcome::SendSynAck:

@@ -44,7 +44,7 @@ void Stack::Impl::deliver_ip(Instant now, InterfaceId interface, const RxPacket&
     counters.add(v4 ? Counter::Ip_InAddrErrors : Counter::Ip6_InAddrErrors);
     return counters.drop(ip.header.source.is_loopback() ? DropReason::IpMartianSource : DropReason::IpNotForUs);
   }
-  if (!interfaces_.is_local(ip.header.destination)) {
+  if (!interfaces_.takes(interface, ip.header.destination)) {
     if (is_neighbour_discovery(interface, packet, ip))
       return icmp_arrives(now, interface, ip.header, packet, ip.payload_offset, ip.payload_size);
     counters.add(v4 ? Counter::Ip_InAddrErrors : Counter::Ip6_InAddrErrors);

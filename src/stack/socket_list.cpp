@@ -47,7 +47,7 @@ SocketInfo describe(const tcp::Request& request, Instant now) {
   SocketInfo socket;
   socket.state = TcpState::SynReceived;
   socket.tuple = request.tuple();
-  set_timer(socket, SocketTimer::Retransmit, request.timer.deadline, now);
+  if (!request.held()) set_timer(socket, SocketTimer::Retransmit, request.timer.deadline, now);
   socket.timer_retries = request.timeouts();
   return socket;
 }

@@ -245,7 +245,10 @@ std::optional<Event> Stack::Impl::poll_event() {
 std::string Stack::Impl::check() const {
   auto& forms = const_cast<Forms&>(forms_);
   std::string wrong;
-  std::size_t in_demux = 0, port_holders = bindings_.size() + listeners_.size() + time_waits_.size();
+  std::size_t in_demux = 0, port_holders = bindings_.size() + time_waits_.size();
+  const_cast<Pool<Listener>&>(listeners_).for_each([&](const Listener& listener) {
+    port_holders += listener.options.every_port ? 0 : 1;
+  });
   forms.connections.for_each([&](Socket& socket) {
     in_demux += socket.in_demux ? 1 : 0;
     port_holders += socket.holds_port() ? 1 : 0;

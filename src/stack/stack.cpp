@@ -78,6 +78,9 @@ Result<void> Stack::set_fast_open_keys(ListenerId listener, const std::optional<
   return impl_->set_fast_open_keys(listener, keys);
 }
 Result<ConnectionId> Stack::accept(ListenerId listener) { return impl_->accept(listener); }
+Result<HeldRequest> Stack::next_request(ListenerId listener) { return impl_->next_request(listener); }
+Result<void> Stack::answer(Instant now, RequestId request) { return impl_->answer(now, request); }
+Result<void> Stack::refuse(Instant now, RequestId request, Error why) { return impl_->refuse(now, request, why); }
 Result<void> Stack::close(Instant now, ListenerId listener) { return impl_->close_listener(now, listener); }
 Result<ConnectionId> Stack::connect(Instant now, const ConnectOptions& options) { return impl_->connect(now, options); }
 
@@ -210,6 +213,9 @@ Result<void> Stack::set_user_data(DatagramId id, std::uint64_t user_data) {
   if (socket == nullptr) return std::unexpected(Error::StaleHandle);
   socket->user_data = user_data;
   return {};
+}
+Result<void> Stack::refuse(Instant now, DatagramId socket, Error why) {
+  return impl_->refuse_datagrams(now, socket, why);
 }
 Result<void> Stack::close(DatagramId socket) { return impl_->close_datagram(socket); }
 

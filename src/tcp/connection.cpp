@@ -69,6 +69,7 @@ ConnectionInfo Connection::info() const {
   info.fast_open = fast_open_;
   info.syn_data_bytes = syn_data_;
   info.early_bytes = early_bytes();
+  info.syn_waits_for_write = syn_waits_for_write_;
   // Who sent no SYN is a server's side, whose SYN-ACK was a request's.
   if (syn_sent_at_ != Instant{}) info.fastopen_client_fail = fastopen_client_fail_of(fast_open_);
   info.timestamps = timestamps_;

@@ -357,6 +357,8 @@ class Connection {
   [[nodiscard]] bool is_writable(const Environment& env) const noexcept;
   void tell_writable(const Environment& env) noexcept;
   void after_write(std::uint8_t flags);
+  // Nothing waits any more for the first write.
+  void release_waiting_syn();
   void begin_lingering(Context& c);
   void end_lingering() noexcept;
   void wait_as_orphan(Context& c);

@@ -44,6 +44,9 @@ class Request {
   // The last ACK came, but without the data that TCP_DEFER_ACCEPT waits for.
   void acknowledge_bare() noexcept { acknowledged_ = true; }
   [[nodiscard]] bool acknowledged() const noexcept { return acknowledged_; }
+  // No SYN-ACK goes before the application has said so.
+  void hold(bool on) noexcept { held_ = on; }
+  [[nodiscard]] bool held() const noexcept { return held_; }
   [[nodiscard]] Seq irs() const noexcept { return irs_; }
   [[nodiscard]] std::uint8_t timeouts() const noexcept { return timeouts_; }
 
@@ -77,6 +80,7 @@ class Request {
   bool retransmitted_ : 1 = false;
   bool sent_ : 1 = false;
   bool acknowledged_ : 1 = false;
+  bool held_ : 1 = false;
 };
 
 static_assert(sizeof(Request) <= 128, "a request in the SYN queue costs at most 128 bytes");

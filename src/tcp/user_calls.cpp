@@ -60,6 +60,10 @@ Result<void> Connection::may_write() noexcept {
 void Connection::after_write(std::uint8_t flags) {
   more_follows_ = (flags & write_bits::kMore) != 0;
   if ((flags & write_bits::kUrgent) != 0) mark_urgent();
+  release_waiting_syn();
+}
+
+void Connection::release_waiting_syn() {
   if (!syn_waits_for_write_) return;
   syn_waits_for_write_ = false;
   syn_data_ = syn_data_length();
@@ -78,6 +82,7 @@ Result<std::size_t> Connection::write(Context& c, ByteSpan bytes, std::uint8_t f
   const std::size_t count = std::min<std::size_t>(room, bytes.size());
   write_refused_ = count < bytes.size();
   if (write_refused_) turn_send_clock(c);
+  if (bytes.empty()) release_waiting_syn();
   if (count == 0) return bytes.empty() ? Result<std::size_t>(0) : std::unexpected(Error::WouldBlock);
   snd_.write(bytes.first(count), c.env.memory, c.send_cache);
   after_write(flags);

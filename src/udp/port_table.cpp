@@ -112,10 +112,14 @@ std::optional<std::uint32_t> PortTable::socket_at(const Place& place, const Four
 }
 
 std::optional<std::uint32_t> PortTable::find(const FourTuple& tuple) const noexcept {
-  const std::uint16_t port = tuple.local.port;
-  if (!held_.contains(port)) return std::nullopt;
+  if (held_.contains(tuple.local.port))
+    if (const auto holder = find(tuple, tuple.local.port)) return holder;
+  return held_.contains(0) ? find(tuple, 0) : std::nullopt;
+}
+
+std::optional<std::uint32_t> PortTable::find(const FourTuple& tuple, std::uint16_t port) const noexcept {
   if (const auto exact = connected_.find(tuple); exact != connected_.end()) return exact->second.back();
-  if (const auto specific = socket_at({tuple.local}, tuple)) return specific;
+  if (const auto specific = socket_at({{tuple.local.address, port}}, tuple)) return specific;
   const bool v4 = tuple.local.address.is_v4();
   const Place own_family{{v4 ? IpAddress::any_v4() : IpAddress::any_v6(), port}, !v4};
   if (const auto any = socket_at(own_family, tuple)) return any;

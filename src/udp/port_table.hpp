@@ -37,6 +37,8 @@ class PortTable {
   void connect(const Binding& binding, std::uint32_t socket, const FourTuple& tuple);
   void disconnect(const Binding& binding, std::uint32_t socket, const FourTuple& tuple);
 
+  // A socket without a port hears of what nobody else does.
+  //
   // The socket of a datagram from tuple.remote to tuple.local: the connected one, or the one with the most specific
   // address. Among several by SO_REUSEADDR it is the one that came last, among several by SO_REUSEPORT the one that the
   // four-tuple falls to.
@@ -63,6 +65,7 @@ class PortTable {
     std::vector<std::uint32_t> alone;    // without SO_REUSEPORT
     std::vector<std::uint32_t> sharing;  // with it
   };
+  [[nodiscard]] std::optional<std::uint32_t> find(const FourTuple& tuple, std::uint16_t port) const noexcept;
   static Place place_of(const Binding& binding) noexcept;
   [[nodiscard]] std::optional<std::uint32_t> socket_at(const Place& place, const FourTuple& tuple) const noexcept;
   void join_group(const Binding& binding, std::uint32_t socket);

@@ -11,7 +11,7 @@ Sockets::Sockets(const Settings& settings, Counters& counters, const Seed& seed)
 
 Result<DatagramId> Sockets::open(const DatagramOptions& options) {
   Binding binding{options.local, options.ipv6_only, options.reuse_addr, options.reuse_port};
-  if (binding.local.port == 0) {
+  if (binding.local.port == 0 && !options.every_port) {
     const auto port = ephemeral_port(options.protocol);
     if (!port) return std::unexpected(Error::AddressInUse);
     binding.local.port = *port;

@@ -1,0 +1,120 @@
+#include "relay/host_network.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "relay/host_stream.hpp"
+#include "relay/socket_address.hpp"
+
+namespace ff::relay {
+namespace {
+
+constexpr std::uint16_t kDnsPort = 53;
+constexpr int kBacklog = 4096;
+constexpr int kFastOpenQueue = 1024;
+constexpr std::uint32_t kLargestDatagram = 65535;
+
+FileDescriptor open_socket(const IpAddress& address, int type) {
+  return FileDescriptor(::socket(address.is_v4() ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+
+void set_option(const FileDescriptor& socket, int level, int name, int value) noexcept {
+  (void)::setsockopt(socket.get(), level, name, &value, sizeof value);
+}
+
+class HostDatagrams final : public DatagramChannel {
+ public:
+  HostDatagrams(Loop& loop, FileDescriptor socket, std::shared_ptr<SlabCursor> slabs)
+      : loop_(loop), socket_(std::move(socket)), slabs_(std::move(slabs)) {
+    loop_.add_descriptor(socket_.get(), EPOLLIN, [this](Instant now, std::uint32_t) { changed(now); });
+  }
+  ~HostDatagrams() override { loop_.remove_descriptor(socket_.get()); }
+
+  Result<void> send(Instant /*now*/, Slice bytes) override {
+    if (::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) >= 0 || errno == EAGAIN || errno == ENOBUFS)
+      return {};
+    return std::unexpected(error_of(errno));
+  }
+  Result<Slice> receive(Instant /*now*/) override {
+    std::uint8_t* room = slabs_->reserve(kLargestDatagram);
+    const ssize_t count = ::recv(socket_.get(), room, kLargestDatagram, 0);
+    if (count < 0) return std::unexpected(error_of(errno));
+    return Slice::copy_of({room, static_cast<std::size_t>(count)});  // one that waits must not keep a whole slab
+  }
+
+ private:
+  Loop& loop_;
+  FileDescriptor socket_;
+  std::shared_ptr<SlabCursor> slabs_;
+};
+
+}  // namespace
+
+HostNetwork::HostNetwork(Loop& loop, HostNetworkOptions options)
+    : loop_(loop), options_(std::move(options)), slabs_(std::make_shared<SlabCursor>(HostStream::kReceiveRoom)) {}
+
+HostNetwork::~HostNetwork() {
+  for (const FileDescriptor& listener : listeners_) loop_.remove_descriptor(listener.get());
+}
+
+Endpoint HostNetwork::translate(const Endpoint& remote) const {
+  if (std::ranges::find(options_.gateways, remote.address) == options_.gateways.end()) return remote;
+  if (remote.port == kDnsPort && options_.name_server) return {*options_.name_server, remote.port};
+  const IpAddress loopback = remote.address.is_v4() ? IpAddress::v4(127, 0, 0, 1) : *IpAddress::parse("::1");
+  return {loopback, remote.port};
+}
+
+Result<std::unique_ptr<Stream>> HostNetwork::connect(Instant /*now*/, const Endpoint& remote, bool fast_open) {
+  const SocketAddress address = SocketAddress::of(translate(remote));
+  FileDescriptor socket = open_socket(address.endpoint().address, SOCK_STREAM);
+  if (!socket) return std::unexpected(error_of(errno));
+  set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (fast_open) set_option(socket, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1);
+  const int done = ::connect(socket.get(), address.get(), address.size);
+  if (done != 0 && errno != EINPROGRESS) return std::unexpected(error_of(errno));
+  // A connection that is not waited for is never made at once: the SYN waits.
+  const auto state = done == 0 && fast_open ? Stream::State::WaitsForWrite : Stream::State::Connecting;
+  return std::make_unique<HostStream>(loop_, std::move(socket), state, slabs_);
+}
+
+Result<std::unique_ptr<DatagramChannel>> HostNetwork::open_datagrams(Instant /*now*/, const Endpoint& remote) {
+  const SocketAddress address = SocketAddress::of(translate(remote));
+  FileDescriptor socket = open_socket(address.endpoint().address, SOCK_DGRAM);
+  if (!socket || ::connect(socket.get(), address.get(), address.size) != 0) return std::unexpected(error_of(errno));
+  return std::make_unique<HostDatagrams>(loop_, std::move(socket), slabs_);
+}
+
+Result<void> HostNetwork::listen(const Endpoint& local, ArrivalHandler handler) {
+  FileDescriptor socket = open_socket(local.address, SOCK_STREAM);
+  if (!socket) return std::unexpected(error_of(errno));
+  set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1);
+  set_option(socket, IPPROTO_TCP, TCP_FASTOPEN, kFastOpenQueue);
+  if (local.address.is_v6()) set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, local.address.is_any() ? 0 : 1);
+  const SocketAddress address = SocketAddress::of(local);
+  if (::bind(socket.get(), address.get(), address.size) != 0 || ::listen(socket.get(), kBacklog) != 0)
+    return std::unexpected(error_of(errno));
+  const int number = socket.get();
+  loop_.add_descriptor(number, EPOLLIN, [this, number, handler = std::move(handler)](Instant now, std::uint32_t) {
+    accept_all(now, number, handler);
+  });
+  listeners_.push_back(std::move(socket));
+  return {};
+}
+
+void HostNetwork::accept_all(Instant now, int listener, const ArrivalHandler& handler) {
+  for (;;) {
+    SocketAddress from;
+    FileDescriptor socket(::accept4(listener, from.get(), &from.size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!socket) return;
+    set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1);
+    const Endpoint client = from.endpoint();
+    handler(now, {std::make_unique<HostStream>(loop_, std::move(socket), Stream::State::Open, slabs_), client});
+  }
+}
+
+}  // namespace ff::relay

@@ -1,0 +1,127 @@
+#include "relay/host_stream.hpp"
+
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "relay/socket_address.hpp"
+
+namespace ff::relay {
+
+HostStream::HostStream(Loop& loop, FileDescriptor socket, State state, std::shared_ptr<SlabCursor> slabs)
+    : loop_(loop), socket_(std::move(socket)), state_(state), slabs_(std::move(slabs)) {
+  // Of a socket whose SYN waits, epoll would say that it may be written to.
+  if (state_ != State::WaitsForWrite) watch();
+}
+
+HostStream::~HostStream() { abort({}); }
+
+void HostStream::watch() {
+  loop_.add_descriptor(socket_.get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                       [this](Instant now, std::uint32_t events) { ready(now, events); });
+}
+
+void HostStream::fail(int error_number) noexcept {
+  error_ = error_of(error_number);
+  state_ = State::Failed;
+}
+
+void HostStream::ready(Instant now, std::uint32_t events) {
+  if (state_ == State::Connecting) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error != 0) {
+      fail(error);
+    } else if ((events & EPOLLOUT) != 0) {
+      state_ = State::Open;
+      if (shut_) ::shutdown(socket_.get(), SHUT_WR);
+    }
+  }
+  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) readable_ = true;
+  if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) writable_ = true;
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) peer_closed_ = true;
+  changed(now);
+}
+
+// A send() of no bytes makes the kernel send the SYN that TCP_FASTOPEN_CONNECT holds back.
+void HostStream::start(Instant /*now*/) {
+  if (state_ != State::WaitsForWrite) return;
+  state_ = State::Connecting;
+  writable_ = false;
+  const ssize_t sent = ::send(socket_.get(), "", 0, MSG_NOSIGNAL);
+  if (sent < 0 && errno != EINPROGRESS && errno != EAGAIN) fail(errno);
+  watch();
+}
+
+Result<Slice> HostStream::read(Instant /*now*/) {
+  if (state_ == State::Failed) return std::unexpected(error_);
+  if (state_ != State::Open || !readable_) return std::unexpected(Error::WouldBlock);
+  std::uint8_t* room = slabs_->reserve(kReceiveRoom);
+  ssize_t count;
+  do {
+    count = ::recv(socket_.get(), room, kReceiveRoom, 0);
+  } while (count < 0 && errno == EINTR);
+  if (count < 0) {
+    if (errno != EAGAIN) fail(errno);
+    readable_ = false;
+    return std::unexpected(errno == EAGAIN ? Error::WouldBlock : error_);
+  }
+  // All that there was, and the next byte makes an edge. A FIN that is there already does not.
+  if (count < static_cast<ssize_t>(kReceiveRoom) && !peer_closed_) readable_ = false;
+  if (count == 0) return Slice();
+  return slabs_->commit(0, static_cast<std::uint32_t>(count));
+}
+
+Result<void> HostStream::write(Instant /*now*/, Slice& bytes) {
+  if (state_ == State::Failed) return std::unexpected(error_);
+  const bool first = state_ == State::WaitsForWrite;
+  if (!first && (state_ != State::Open || !writable_)) return std::unexpected(Error::WouldBlock);
+  while (!bytes.empty()) {
+    const ssize_t count = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (count > 0) bytes.drop_front(static_cast<std::uint32_t>(count));
+    if (first) {
+      // The SYN is out, with as much as it may have taken.
+      state_ = State::Connecting;
+      writable_ = false;
+      if (count < 0 && errno != EINPROGRESS && errno != EAGAIN) fail(errno);
+      watch();
+      if (state_ == State::Failed) return std::unexpected(error_);
+      return bytes.empty() ? Result<void>() : std::unexpected(Error::WouldBlock);
+    }
+    if (count >= 0 || errno == EINTR) continue;
+    if (errno == EAGAIN) {
+      writable_ = false;
+      return std::unexpected(Error::WouldBlock);
+    }
+    fail(errno);
+    return std::unexpected(error_);
+  }
+  return {};
+}
+
+void HostStream::shutdown_write(Instant now) {
+  if (state_ == State::WaitsForWrite) start(now);
+  if (state_ == State::Open) {
+    ::shutdown(socket_.get(), SHUT_WR);
+  } else {
+    shut_ = true;  // a socket that is not connected would be reset
+  }
+}
+
+void HostStream::close(Instant /*now*/) {
+  if (!socket_) return;
+  if (state_ != State::WaitsForWrite) loop_.remove_descriptor(socket_.get());
+  socket_ = FileDescriptor();
+}
+
+void HostStream::abort(Instant now) {
+  if (!socket_) return;
+  const linger reset{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  close(now);
+}
+
+}  // namespace ff::relay

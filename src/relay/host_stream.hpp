@@ -1,0 +1,47 @@
+// A socket of the host's as a Stream.
+#pragma once
+
+#include <memory>
+
+#include "device/file_descriptor.hpp"
+#include "device/slab_cursor.hpp"
+#include "relay/stream.hpp"
+#include "runtime/loop.hpp"
+
+namespace ff::relay {
+
+class HostStream final : public Stream {
+ public:
+  // `socket` is non-blocking, and connected as `state` says. What is received lies in `slabs`.
+  HostStream(Loop& loop, FileDescriptor socket, State state, std::shared_ptr<SlabCursor> slabs);
+  ~HostStream() override;
+
+  // Bytes that one call receives at most.
+  static constexpr std::uint32_t kReceiveRoom = 128 * 1024;
+
+  [[nodiscard]] State state() const override { return state_; }
+  [[nodiscard]] Error error() const override { return error_; }
+  void start(Instant now) override;
+  Result<Slice> read(Instant now) override;
+  Result<void> write(Instant now, Slice& bytes) override;
+  void shutdown_write(Instant now) override;
+  void close(Instant now) override;
+  void abort(Instant now) override;
+
+ private:
+  void ready(Instant now, std::uint32_t events);
+  void watch();
+  void fail(int error_number) noexcept;
+
+  Loop& loop_;
+  FileDescriptor socket_;
+  State state_;
+  Error error_ = Error::ConnectionReset;
+  std::shared_ptr<SlabCursor> slabs_;
+  // The last call did not say that there is nothing, or no room; edges of epoll set them again.
+  bool readable_ = true, writable_ = true;
+  bool peer_closed_ = false;
+  bool shut_ = false;  // FIN once the connection stands
+};
+
+}  // namespace ff::relay

@@ -1,0 +1,27 @@
+#include "relay/joint.hpp"
+
+#include <utility>
+
+namespace ff::relay {
+
+bool Joint::pump(Instant now, Way& way) {
+  while (!way.ended) {
+    if (way.pending.empty()) {
+      Result<Slice> next = way.from.read(now);
+      if (!next) return next.error() == Error::WouldBlock;
+      if (next->empty()) {
+        way.to.shutdown_write(now);
+        way.ended = true;
+        return true;
+      }
+      way.pending = *std::move(next);
+    }
+    const std::uint32_t before = way.pending.size();
+    const auto written = way.to.write(now, way.pending);
+    way.moved += before - way.pending.size();
+    if (!written) return written.error() == Error::WouldBlock;
+  }
+  return true;
+}
+
+}  // namespace ff::relay

@@ -1,0 +1,81 @@
+#include "relay/stack_network.hpp"
+
+#include "relay/stack_stream.hpp"
+
+namespace ff::relay {
+namespace {
+
+constexpr std::uint32_t kFastOpenQueue = 1024;
+
+class StackDatagrams final : public DatagramChannel {
+ public:
+  StackDatagrams(Stack& stack, DatagramId socket) : stack_(stack), socket_(socket) {
+    (void)stack_.set_user_data(socket_, reinterpret_cast<std::uint64_t>(this));
+  }
+  ~StackDatagrams() override { (void)stack_.close(socket_); }
+
+  Result<void> send(Instant now, Slice bytes) override {
+    auto sent = stack_.send(now, socket_, std::move(bytes));
+    if (!sent && sent.error() == Error::WouldBlock) return {};
+    return sent;
+  }
+  Result<Slice> receive(Instant /*now*/) override {
+    auto datagram = stack_.receive(socket_);
+    if (!datagram) return std::unexpected(datagram.error());
+    return std::move(datagram->bytes);
+  }
+  void handle(Instant now) { changed(now); }
+
+ private:
+  Stack& stack_;
+  DatagramId socket_;
+};
+
+}  // namespace
+
+void StackNetwork::handle_event(Instant now, const Event& event) {
+  if (event.datagram.generation != 0) return reinterpret_cast<StackDatagrams*>(event.user_data)->handle(now);
+  if (event.listener.generation == 0) return StackStream::dispatch(now, event);
+  for (const Listening& listening : listeners_)
+    if (listening.id == event.listener) return accept_all(now, listening);
+}
+
+Result<std::unique_ptr<Stream>> StackNetwork::connect(Instant now, const Endpoint& remote, bool fast_open) {
+  ConnectOptions options;
+  options.remote = remote;
+  options.fast_open = fast_open ? FastOpenMode::OnFirstWrite : FastOpenMode::Off;
+  options.options.no_delay = true;
+  const auto connection = stack_.connect(now, options);
+  if (!connection) return std::unexpected(connection.error());
+  const bool waits = stack_.info(*connection).value().syn_waits_for_write;
+  return std::make_unique<StackStream>(stack_, *connection,
+                                       waits ? Stream::State::WaitsForWrite : Stream::State::Connecting);
+}
+
+Result<std::unique_ptr<DatagramChannel>> StackNetwork::open_datagrams(Instant /*now*/, const Endpoint& remote) {
+  const auto socket = stack_.open({.local = {remote.address.is_v4() ? IpAddress::any_v4() : IpAddress::any_v6(), 0}});
+  if (!socket) return std::unexpected(socket.error());
+  auto channel = std::make_unique<StackDatagrams>(stack_, *socket);
+  if (const auto connected = stack_.connect(*socket, remote); !connected) return std::unexpected(connected.error());
+  return channel;
+}
+
+Result<void> StackNetwork::listen(const Endpoint& local, ArrivalHandler handler) {
+  ListenOptions options;
+  options.local = local;
+  options.fast_open_queue = kFastOpenQueue;
+  options.options.no_delay = true;
+  const auto listener = stack_.listen(options);
+  if (!listener) return std::unexpected(listener.error());
+  listeners_.push_back({*listener, std::move(handler)});
+  return {};
+}
+
+void StackNetwork::accept_all(Instant now, const Listening& listening) {
+  while (const auto connection = stack_.accept(listening.id)) {
+    const Endpoint from = stack_.info(*connection).value().tuple.remote;
+    listening.handler(now, {std::make_unique<StackStream>(stack_, *connection, Stream::State::Open), from});
+  }
+}
+
+}  // namespace ff::relay

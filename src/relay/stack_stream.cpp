@@ -1,0 +1,58 @@
+#include "relay/stack_stream.hpp"
+
+namespace ff::relay {
+
+StackStream::StackStream(Stack& stack, ConnectionId connection, State state)
+    : stack_(stack), connection_(connection), state_(state) {
+  (void)stack_.set_user_data(connection_, reinterpret_cast<std::uint64_t>(this));
+}
+
+StackStream::~StackStream() {
+  if (!closed_) (void)stack_.set_user_data(connection_, 0);  // nobody hears of it any more
+}
+
+void StackStream::handle(Instant now, const Event& event) {
+  if ((event.bits & event_bits::kEstablished) != 0) state_ = State::Open;
+  if ((event.bits & event_bits::kClosed) != 0) {
+    if (const auto info = stack_.info(connection_); info && info->error) {
+      error_ = *info->error;
+      state_ = State::Failed;
+    }
+  }
+  changed(now);
+}
+
+void StackStream::start(Instant now) {
+  if (state_ != State::WaitsForWrite) return;
+  state_ = State::Connecting;
+  (void)stack_.write(now, connection_, ByteSpan());
+}
+
+Result<Slice> StackStream::read(Instant now) { return stack_.read_slice(now, connection_); }
+
+Result<void> StackStream::write(Instant now, Slice& bytes) {
+  const auto written = stack_.write(now, connection_, bytes);
+  if (!written) return written;
+  if (state_ == State::WaitsForWrite) state_ = State::Connecting;
+  bytes = Slice();
+  return {};
+}
+
+void StackStream::shutdown_write(Instant now) {
+  if (state_ == State::WaitsForWrite) state_ = State::Connecting;
+  (void)stack_.shutdown_write(now, connection_);
+}
+
+void StackStream::close(Instant now) {
+  if (closed_) return;
+  closed_ = true;
+  (void)stack_.close(now, connection_);
+}
+
+void StackStream::abort(Instant now) {
+  if (closed_) return;
+  closed_ = true;
+  (void)stack_.abort(now, connection_);
+}
+
+}  // namespace ff::relay
