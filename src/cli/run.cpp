@@ -168,7 +168,7 @@ class RunProgram {
   void forward_signals();
   void program_ended(Instant now);
   void drain(Instant now, Instant deadline);
-  [[nodiscard]] bool drained() const;
+  [[nodiscard]] bool is_quiet(Instant now);
   void print_statistics() const;
   void print_trace() const;
 
@@ -191,6 +191,7 @@ class RunProgram {
   std::unique_ptr<relay::Relay> relay_;
   FileDescriptor signals_;
   int status_ = 0;
+  bool finished_ = false;
 };
 
 RunProgram::RunProgram(const RunOptions& options) : options_(options), inner_(inner_config()) {
@@ -310,20 +311,30 @@ void RunProgram::program_ended(Instant now) {
 
 // What the program has sent before it ended is still carried on, as its kernel would.
 void RunProgram::drain(Instant now, Instant deadline) {
-  if (now >= deadline || drained()) return loop_->stop();
+  const bool late = now >= deadline;
+  if (!finished_ && (late || relay_->drained())) {
+    relay_->finish(now);
+    finished_ = true;
+  }
+  if (finished_ && (late || is_quiet(now))) return loop_->stop();
   loop_->call_after(kDrainPoll, [this, deadline](Instant then) { drain(then, deadline); });
 }
 
-bool RunProgram::drained() const {
-  if (!relay_->drained()) return false;
-  return over_host() || outer_host_->stack().population().connections == relay_->sessions();
+// The host's kernel has taken all over; a stack of ours goes with us, and its peers must have it all before.
+bool RunProgram::is_quiet(Instant now) {
+  return over_host() || std::ranges::all_of(outer_host_->stack().sockets(now), [](const SocketInfo& socket) {
+           return socket.state == TcpState::Listen || socket.send_queue == 0;
+         });
 }
 
 int RunProgram::run() {
   start();
   loop_->run();
-  relay_->finish(loop_->now());
-  if (pcap_writer_) pcap_writer_->flush();
+  if (outer_host_ && !outer_host_->trouble().empty()) throw Failure(outer_host_->trouble());
+  if (pcap_writer_) {
+    pcap_writer_->flush();
+    if (const std::string trouble = pcap_writer_->error(); !trouble.empty()) throw Failure(trouble);
+  }
   if (options_.trace) print_trace();
   if (options_.stats) print_statistics();
   return status_;
@@ -369,8 +380,8 @@ void check_via(const RunOptions& options) {
 }
 
 void run_run(RunOptions& options) {
-  check_via(options);
   options.stack.device = options.via;
+  check_via(options);
   int status = 0;
   try {
     RunProgram program(options);

@@ -1,0 +1,295 @@
+"""`ff run`: programs that know nothing of firstflight, over it, with the results that they have without."""
+
+import os
+import shutil
+import signal
+import textwrap
+
+import pytest
+
+import harness
+from harness import find_ff, wait_until
+
+CLIENT, SERVER = "198.18.7.1", "198.18.7.2"
+NOBODY = "198.18.99.9"
+
+
+class Outside:
+    """The host that ff run is on, and a server across a cable."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.host, self.server = lab.space("h"), lab.space("s")
+        self.host.ip("link add wire0 type veth peer name wire1 netns " + self.server.name)
+        for space, device, address in [(self.host, "wire0", CLIENT), (self.server, "wire1", SERVER)]:
+            space.ip("address add %s/24 dev %s" % (address, device))
+            space.ip("link set %s up" % device)
+
+    def ff(self, *words):
+        return [find_ff(), "run", *words]
+
+    def run(self, *program, options=(), status=0, limit=30.0):
+        done = self.host.run(*self.ff(*options, "--", *program), limit=limit, check=False)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done
+
+    def python(self, code, *options, status=0):
+        return self.run("python3", "-c", textwrap.dedent(code), options=options, status=status).stdout
+
+    def listens(self, space, port, protocol="t"):
+        wait_until(lambda: space.run("ss", "-Hln" + protocol, "sport = :%d" % port).stdout, "nobody on %d" % port)
+
+
+@pytest.fixture
+def outside(lab):
+    return Outside(lab)
+
+
+def needs(*programs):
+    missing = [name for name in programs if shutil.which(name, path=harness.PATH) is None]
+    return pytest.mark.skipif(bool(missing), reason="not installed: " + ", ".join(missing))
+
+
+def test_the_first_write_rides_in_the_second_visits_syn(outside):
+    outside.server.nginx([SERVER], outside.lab.site())
+    with outside.server.counting() as counted:
+        for _ in range(2):
+            assert outside.run("curl", "-sS", harness.url(SERVER)).stdout == "hello\n"
+    assert counted["TCPFastOpenCookieReqd"] == 1
+    assert counted["TCPFastOpenPassive"] == 1
+    assert counted["TCPFastOpenPassiveFail"] == 0
+
+
+def test_a_program_ends_as_it_would_without(outside):
+    assert outside.run("sh", "-c", "echo out; echo err >&2; exit 7", status=7).stdout == "out\n"
+    assert outside.run("true").stderr == ""
+    assert "No such file" in outside.run("no-such-program", status=127).stderr
+    outside.run("/etc/passwd", status=126)
+    outside.run("sh", "-c", "kill -KILL $$", status=-signal.SIGKILL)
+
+
+def test_signals_reach_the_program_and_nothing_is_left(outside):
+    running = outside.host.start(*outside.ff("--", "sh", "-c", "trap 'exit 9' USR1; echo ready; while :; do sleep 0.01; done"))
+    running.wait_for_output("ready")
+    inside = harness.descendants(running.pid)
+    running.signal(signal.SIGUSR1)
+    assert running.wait() == 9, running.describe()
+    assert not [pid for pid in inside if os.path.exists("/proc/%d" % pid)]
+    killed = outside.host.start(*outside.ff("--", "sh", "-c", "echo ready; exec sleep 100"))
+    killed.wait_for_output("ready")
+    inside = harness.descendants(killed.pid)
+    killed.signal(signal.SIGKILL)
+    killed.wait()
+    wait_until(lambda: not [pid for pid in inside if os.path.exists("/proc/%d" % pid)], "the program lives on")
+
+
+def test_failures_look_as_they_do_without(outside):
+    code = """
+        import errno, socket
+        for address in ["%s", "%s"]:
+            connection = socket.socket()
+            connection.settimeout(5)
+            print(errno.errorcode[connection.connect_ex((address, 9))])
+        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        datagrams.settimeout(5)
+        datagrams.connect(("%s", 9))
+        datagrams.send(b"anybody?")
+        try:
+            datagrams.recv(1)
+        except OSError as error:
+            print(errno.errorcode[error.errno])
+        """ % (SERVER, NOBODY, SERVER)
+    without = outside.host.run("python3", "-c", textwrap.dedent(code)).stdout
+    assert without.split() == ["ECONNREFUSED", "ENETUNREACH", "ECONNREFUSED"]
+    assert outside.python(code) == without
+
+
+def test_half_close_and_reset_pass_both_ways(outside):
+    server = outside.server.start("python3", "-u", "-c", textwrap.dedent("""
+        import socket, struct
+        listener = socket.create_server(("", 7))
+        first, _ = listener.accept()
+        data = b""
+        while piece := first.recv(65536):
+            data += piece
+        first.sendall(b"%d bytes" % len(data))
+        first.close()
+        second, _ = listener.accept()
+        second.recv(1)
+        second.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        second.close()
+        third, _ = listener.accept()
+        third.recv(1)
+        try:
+            third.recv(1)
+            print("ended")
+        except ConnectionResetError:
+            print("reset")
+        """))
+    outside.listens(outside.server, 7)
+    said = outside.python("""
+        import socket, struct
+        connection = socket.create_connection(("%s", 7))
+        connection.sendall(b"x" * 1000000)
+        connection.shutdown(socket.SHUT_WR)
+        print(connection.recv(100).decode())
+        assert connection.recv(100) == b""
+        connection = socket.create_connection(("%s", 7))
+        connection.send(b"x")
+        try:
+            connection.recv(1)
+        except ConnectionResetError:
+            print("reset")
+        connection = socket.create_connection(("%s", 7))
+        connection.send(b"x")
+        import time
+        time.sleep(0.1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+        time.sleep(0.1)
+        """ % (SERVER, SERVER, SERVER))
+    assert said.split("\n")[:2] == ["1000000 bytes", "reset"]
+    server.wait()
+    assert server.out == "reset\n"
+
+
+def test_what_was_written_before_the_end_arrives(outside):
+    received = outside.lab.tmp_path / "received"
+    server = outside.server.start("python3", "-c", textwrap.dedent("""
+        import socket, time
+        connection, _ = socket.create_server(("", 7)).accept()
+        time.sleep(0.3)
+        data = b""
+        while piece := connection.recv(65536):
+            data += piece
+        open("%s", "w").write(str(len(data)))
+        """ % received))
+    outside.listens(outside.server, 7)
+    outside.python("""
+        import socket
+        connection = socket.create_connection(("%s", 7))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        connection.setblocking(False)
+        print(connection.send(b"x" * 500000))
+        """ % SERVER)
+    assert server.wait() == 0
+    assert int(received.read_text()) >= 65536
+
+
+def test_datagrams_go_and_come_back(outside):
+    outside.server.start("python3", "-c", textwrap.dedent("""
+        import socket
+        socket_ = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        socket_.bind(("", 7))
+        while True:
+            data, sender = socket_.recvfrom(65536)
+            socket_.sendto(data, sender)
+        """))
+    outside.listens(outside.server, 7, "u")
+    assert outside.python("""
+        import socket
+        for size in [0, 1, 1472, 1473, 60000]:
+            socket_ = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            socket_.settimeout(5)
+            socket_.sendto(b"x" * size, ("%s", 7))
+            data, sender = socket_.recvfrom(65536)
+            print(len(data), sender[1])
+        """ % SERVER).split() == ["0", "7", "1", "7", "1472", "7", "1473", "7", "60000", "7"]
+
+
+@needs("git", "wget")
+def test_downloads_are_what_they_are_without(outside):
+    site = outside.lab.site()
+    digest = harness.random_file(site / "large", 20 << 20)
+    outside.server.run("git", "init", "-q", "--bare", site / "repository.git")
+    work = outside.lab.directory("work")
+    for words in [["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "one"],
+                  ["push", "-q", site / "repository.git", "main"]]:
+        (work / "file").write_text("of the repository\n")
+        outside.server.run("git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-C", work, *words)
+    outside.server.run("git", "-C", site / "repository.git", "update-server-info")
+    outside.server.nginx([SERVER], site)
+    into = outside.lab.directory("into")
+    outside.run("wget", "-q", "-O", into / "large", harness.url(SERVER, "/large"))
+    assert harness.sha256(into / "large") == digest
+    outside.run("git", "clone", "-q", "-b", "main", harness.url(SERVER, "/repository.git"), into / "clone")
+    assert (into / "clone" / "file").read_text() == "of the repository\n"
+    assert outside.python("import urllib.request as r; print(len(r.urlopen('%s').read()))" %
+                          harness.url(SERVER, "/large")) == "%d\n" % (20 << 20)
+
+
+def test_a_server_inside_has_fast_open_outside(outside):
+    directory = outside.lab.directory("nginx-inside")
+    (directory / "index.html").write_text("inside\n")
+    temporary = "".join("%s_temp_path %s/%s;" % (kind, directory, kind)
+                        for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
+    (directory / "nginx.conf").write_text(
+        "daemon off; master_process off; pid %s/pid; error_log stderr; events { worker_connections 1024; }\n"
+        "http { %s access_log %s/log; server { listen 80; root %s; } }\n" % (directory, temporary, directory, directory))
+    running = outside.host.start(*outside.ff("-p", "8080:80", "--", "nginx", "-p", directory, "-c",
+                                             directory / "nginx.conf", "-e", "stderr"))
+    wait_until(lambda: (directory / "pid").exists() or not running.running(), running.describe)
+    with outside.server.counting() as counted:
+        for _ in range(2):
+            words = ["curl", "-sS", "--tcp-fastopen", harness.url(CLIENT, port=8080)]
+            assert outside.server.run(*words).stdout == "inside\n"
+    assert counted["TCPFastOpenActive"] == 1
+    assert counted["TCPFastOpenActiveFail"] == 0
+    assert (directory / "log").read_text().startswith(SERVER + " "), "the server sees who asks"
+    said = outside.server.run("wrk", "-t", "1", "-c", "20", "-d", "1", harness.url(CLIENT, port=8080)).stdout
+    assert "Socket errors" not in said and "Non-2xx" not in said, said
+    running.signal(signal.SIGTERM)
+    assert running.wait() == 0, running.describe()
+
+
+@needs("iperf3")
+def test_many_streams_both_ways(outside):
+    outside.server.start("iperf3", "-s")
+    outside.listens(outside.server, 5201)
+    said = outside.run("iperf3", "-c", SERVER, "-P", "8", "--bidir", "-t", "1").stdout
+    assert "iperf Done." in said, said
+
+
+def test_over_a_stack_of_our_own(outside):
+    outside.server.nginx([SERVER], outside.lab.site())
+    outside.server.ip("route add 198.18.8.0/24 via " + CLIENT)
+    outside.host.sysctl("net.ipv4.ip_forward", 1)
+    via = ["--via", "tun:ff0", "--address", "198.18.8.1/24", "--host-address", "198.18.8.2/24", "--gateway", "198.18.8.2"]
+    with outside.server.counting() as counted:
+        said = outside.run("sh", "-c", "curl -sS %s && curl -sS %s" % (2 * (harness.url(SERVER),)), options=via).stdout
+    assert said == "hello\nhello\n"
+    assert counted["TCPFastOpenCookieReqd"] == 1
+    assert counted["TCPFastOpenPassive"] == 1
+    refused = outside.run("curl", "-sS", harness.url(SERVER, port=9), options=via, status=7)
+    assert "refused" in refused.stderr or "Couldn't connect" in refused.stderr or "connect" in refused.stderr
+
+
+def as_nobody(lab, words):
+    """As a user without any capability; here /dev/net/tun may be root's alone, which it is nowhere else."""
+    directory = lab.directory("dev")
+    script = ("mount -t tmpfs none {0} && mknod -m 666 {0}/tun c 10 200 && mount --bind {0}/tun /dev/net/tun && "
+              "exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all -- \"$@\"")
+    return ["unshare", "-m", "sh", "-c", script.format(directory), "sh", *words]
+
+
+def test_an_ordinary_user_needs_no_privilege(outside):
+    outside.server.nginx([SERVER], outside.lab.site())
+    program = outside.lab.directory("bin") / "ff"
+    shutil.copy(find_ff(), program)
+    for path in [program, *program.parents][:-1]:
+        if path.is_relative_to(outside.lab.tmp_path.parent.parent):
+            path.chmod(0o755)
+    done = outside.host.run(*as_nobody(outside.lab, [program, "run", "--", "sh", "-c",
+                                                     "id -u; curl -sS %s; grep CapEff /proc/self/status" %
+                                                     harness.url(SERVER)]))
+    assert done.stdout.split() == ["65534", "hello", "CapEff:", "0" * 16], done.stdout + done.stderr
+    assert done.stderr == ""
+
+
+def test_bad_command_lines_are_told_in_one_line(outside):
+    for words, told in [([], "PROGRAM"), (["-p", "80:x", "--", "true"], "8080:80"),
+                        (["--via", "raw", "--", "true"], "tun:NAME"), (["--address", "10.0.0.1/24", "--", "true"], "--via"),
+                        (["--server-first", "22,x", "--", "true"], "22,25"), (["--wiat", "1ms", "--", "true"], "no option")]:
+        done = outside.host.run(*outside.ff(*words), check=False)
+        assert done.returncode == 2, (words, done.stderr)
+        assert done.stderr.count("\n") == 1 and told in done.stderr, done.stderr
