@@ -149,17 +149,13 @@ long Sockets::epoll_ctl(int epoll, int operation, int descriptor, const epoll_ev
   if (watcher == nullptr || watched == nullptr) return -EBADF;
   const auto instance = std::dynamic_pointer_cast<Epoll>(watcher);
   if (instance == nullptr || watched == watcher) return -EINVAL;
+  long result = -EINVAL;
+  if (operation == EPOLL_CTL_ADD) result = instance->add(descriptor, watched, *event);
+  if (operation == EPOLL_CTL_MOD) result = instance->modify(descriptor, watched, *event);
+  if (operation == EPOLL_CTL_DEL) result = instance->remove(descriptor, watched);
   ++system_.changes;
-  switch (operation) {
-    case EPOLL_CTL_ADD:
-      return instance->add(descriptor, watched, *event);
-    case EPOLL_CTL_MOD:
-      return instance->modify(descriptor, watched, *event);
-    case EPOLL_CTL_DEL:
-      return instance->remove(descriptor, watched);
-    default:
-      return -EINVAL;
-  }
+  system_.host.work();  // others may wait for what is watched now
+  return result;
 }
 
 long Sockets::epoll_wait(int epoll, epoll_event* events, int count, int timeout_ms) {

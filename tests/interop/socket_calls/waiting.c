@@ -108,6 +108,30 @@ static void test_wakings(void) {
   }
 }
 
+static void* watch_later(void* epoll) {
+  struct epoll_event event = {.events = EPOLLOUT, .data = {.u32 = 3}};
+  usleep(50000);
+  return (void*)(long)epoll_ctl(*(int*)epoll, EPOLL_CTL_ADD, ends[0], &event);
+}
+
+static void test_watched_later(void) {
+  pthread_t thread;
+  struct epoll_event event = {0};
+  int epoll = epoll_create1(0);
+  const int listener = must_listen("127.0.0.1", 1);
+  ends[0] = must_connect("127.0.0.1", port_of(listener));
+  begin("watched by another thread");
+  pthread_create(&thread, NULL, watch_later, &epoll);
+  const double start = now();
+  CALL(epoll_wait(epoll, &event, 1, 2000));
+  tell("events %x, data %u", (unsigned)event.events, (unsigned)event.data.u32);
+  say_took(start, 0.05);
+  pthread_join(thread, NULL);
+  close(ends[0]);
+  close(listener);
+  close(epoll);
+}
+
 static void* read_slowly(void* ignored) {
   static char block[65536];
   (void)ignored;
@@ -162,6 +186,7 @@ static void test_linger(void) {
 void test_waiting(void) {
   test_timeouts();
   test_wakings();
+  test_watched_later();
   test_large_write();
   test_linger();
 }
