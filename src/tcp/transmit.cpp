@@ -113,6 +113,8 @@ std::uint32_t Connection::max_payload() const noexcept {
   if (path_.max_super_segment <= path_.mtu || sends_urgent()) return mss;
   const std::uint32_t header = header_overhead(tuple_.local.address.is_v4()) + (timestamps_ ? kTimestampsSize : 0);
   std::uint32_t room = path_.max_super_segment > header ? path_.max_super_segment - header : 0;
+  // As Linux's tcp_bound_to_half_wnd(): a window should hold two, or the sender would wait for all of it to be read.
+  if (snd_.max_window() > kDefaultMss) room = std::min(room, snd_.max_window() / 2);
   if (const std::uint64_t rate = pacing_rate(); rate != 0) room = std::min(room, Pacer::quantum(rate, mss));
   return room > mss ? room - room % mss : mss;
 }
@@ -247,7 +249,9 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
 
   const Seq seq = snd_.nxt();
   std::uint8_t flags = TcpFlags::kAck;
-  if (length > 0 && last && !more_follows_) flags |= TcpFlags::kPsh;
+  // As Linux: what is cut up is pushed as a whole, so that the receiver's stack does not wait for more to merge with
+  // it.
+  if (length > 0 && ((last && !more_follows_) || length > send_mss())) flags |= TcpFlags::kPsh;
   if (fin) flags |= TcpFlags::kFin;
   // RFC 3168 §6.1.5: only what is sent for the first time may be marked; were it repeated data, a mark in it could be
   // forged, and its loss would go unnoticed.

@@ -18,7 +18,7 @@ WIRE_TEST(SuperSegments, CongestionWindowIsTheBound) {
   w.super_segments(65535);
   w.establish();
   w.write(stream(1, 20'000));
-  w.out(data(1, 10'000).ack(1).segments_of(1000));
+  w.out(data(1, 10'000).ack(1).psh().segments_of(1000));
   w.advance(10ms);
   w.in(segment(1).ack(10'001));
   w.out(data(10'001, 10'000).ack(1).psh().segments_of(1000));
@@ -29,17 +29,34 @@ WIRE_TEST(SuperSegments, DeviceSaysHowLarge) {
   w.super_segments(5000);
   w.establish();
   w.write(stream(1, 9900));
-  w.out(data(1, 4000).ack(1).segments_of(1000));
-  w.out(data(4001, 4000).ack(1).segments_of(1000));
+  w.out(data(1, 4000).ack(1).psh().segments_of(1000));
+  w.out(data(4001, 4000).ack(1).psh().segments_of(1000));
   w.out(data(8001, 1900).ack(1).psh().segments_of(1000));
 }
 
-// A window is filled with whole segments.
+// A window is filled with whole segments, by two packets at least.
 WIRE_TEST(SuperSegments, PeersWindowIsTheBound) {
   w.super_segments(65535);
-  w.establish({.window = 3500});
+  w.establish({.window = 7500});
   w.write(stream(1, 10'000));
-  w.out(data(1, 3000).ack(1).segments_of(1000));
+  w.out(data(1, 3000).ack(1).psh().segments_of(1000));
+  w.out(data(3001, 3000).ack(1).psh().segments_of(1000));
+  w.out(data(6001, 1000).ack(1));
+}
+
+// As Linux: each is pushed, whether or not more follows; a segment by itself only at the end.
+WIRE_TEST(SuperSegments, ArePushed) {
+  w.super_segments(65535);
+  w.establish();
+  w.write(stream(1, 11'000));
+  w.out(data(1, 10'000).ack(1).psh().segments_of(1000));
+  w.advance(10ms);
+  w.write(stream(11'001, 4000));
+  w.in(segment(1).ack(1001));
+  w.out(data(10'001, 2000).ack(1).psh().segments_of(1000));
+  w.in(segment(1).ack(1001).window(11'000));
+  w.in(segment(1).ack(2001).window(11'000));
+  w.out(data(12'001, 1000).ack(1));
 }
 
 // Nagle keeps back the short end alone.
@@ -49,7 +66,7 @@ WIRE_TEST(SuperSegments, NagleKeepsBackTheShortEnd) {
   w.write("a");
   w.out(data(1, "a").ack(1).psh());
   w.write(stream(2, 2500));
-  w.out(data(2, 2000).ack(1).segments_of(1000));
+  w.out(data(2, 2000).ack(1).psh().segments_of(1000));
   w.advance(10ms);
   w.in(segment(1).ack(2002));
   w.out(data(2002, 500).ack(1).psh());
@@ -66,7 +83,8 @@ WIRE_TEST(SuperSegments, FinRidesOnTheLast) {
   w.super_segments(65535);
   w.establish({.window = 2000});
   w.write(stream(1, 4500));
-  w.out(data(1, 2000).ack(1).segments_of(1000));
+  w.out(data(1, 1000).ack(1));
+  w.out(data(1001, 1000).ack(1));
   w.close();
   w.in(segment(1).ack(2001).window(8000));
   w.out(fin(2001).data(stream(2001, 2500)).ack(1).psh().segments_of(1000));
