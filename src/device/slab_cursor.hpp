@@ -40,7 +40,7 @@ class SlabCursor {
 
   SlabPool pool_;
   SlabRef slab_;
-  std::uint32_t largest_;
+  [[maybe_unused]] std::uint32_t largest_;  // for the assertion alone
   std::uint32_t used_ = 0;
 };
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "device/file_descriptor.hpp"
 
@@ -25,9 +26,10 @@ std::string read_file(const std::string& path) {
 
 KernelSettings::KernelSettings(const std::string& root) {
   for (const SettingInfo& info : setting_list()) {
-    std::string path(info.name);
-    std::ranges::replace(path, '.', '/');
-    settings_.push_back({.name = std::string(info.name), .path = root + "/" + path});
+    std::string below(info.name), path = root;
+    std::ranges::replace(below, '.', '/');
+    path.append("/").append(below);
+    settings_.push_back({.name = std::string(info.name), .path = std::move(path)});
   }
 }
 

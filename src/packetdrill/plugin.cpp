@@ -25,7 +25,6 @@
 namespace {
 
 using ff::packetdrill::KernelSettings;
-using ff::packetdrill::SentPacket;
 using ff::packetdrill::VirtualHost;
 using ff::posix::Sockets;
 

@@ -3,8 +3,8 @@
 // such does not slow it down; losing more than 2 % of a round trip does.
 //
 // In four things it goes further than the draft:
-// - Losses count only while a queue stands, or when they are more than 10 % (in Startup 20 %). A path that loses 3 % for
-//   reasons of its own would otherwise be used to a fifth, and version 1 takes no notice of losses at all.
+// - Losses count only while a queue stands, or when they are more than 10 % (in Startup 20 %). A path that loses 3 %
+//   for reasons of its own would otherwise be used to a fifth, and version 1 takes no notice of losses at all.
 // - When Startup has overfilled a queue, packets are conserved until losses are repaired, as version 1 does for a round
 //   trip: else what is sent again is lost again.
 // - The short-term model takes no notice of losses of what was sent to probe or to drain a queue, for what arrives then
