@@ -12,10 +12,12 @@ constexpr std::uint32_t kTiny = 256;
 // Behind a reader that is this far behind, larger ones are copied too.
 constexpr std::uint32_t kSlowReader = 64 * 1024;
 constexpr std::uint32_t kSmall = 4096;
-// What a window has promised is kept, although each piece ahead of a gap costs memory besides its bytes: where segments
-// are of 256 bytes at least, no more than half as much again.
-constexpr std::uint64_t with_cost_of_pieces(std::uint32_t limit) { return std::uint64_t{limit} + limit / 2; }
-static_assert(Reassembly::kCostOfPiece * 2 <= 256);
+// What it counts for, against the buffer, that so many bytes wait ahead of a gap and cost so much memory besides. What
+// a window has promised is kept: where segments are of 256 bytes at least, what each costs is not held against them.
+constexpr std::uint32_t charge(std::uint32_t bytes, std::uint32_t cost) {
+  return bytes + (cost > bytes / 2 ? cost - bytes / 2 : 0);
+}
+static_assert(charge(256, Reassembly::kCostOfPiece) == 256);
 // As Linux: so much of the buffer is freed at a time.
 constexpr std::uint32_t kPruneShare = 8;
 }  // namespace
@@ -64,7 +66,8 @@ ReceiveHalf::Received ReceiveHalf::receive(Seq seq, const Slice& payload, bool f
 
   if (seq != nxt_) {
     const auto full = [&] {
-      return work_->reassembly.memory() + payload.size() + Reassembly::kCostOfPiece > with_cost_of_pieces(limit_);
+      const std::uint32_t held = work_->reassembly.bytes(), cost = work_->reassembly.memory() - held;
+      return charge(held + payload.size(), cost + Reassembly::kCostOfPiece) > limit_;
     };
     // Behind a gap what is nearest is worth most.
     if (full()) result.pruned = work_->reassembly.prune(place, limit_ / kPruneShare) > 0;
