@@ -80,8 +80,8 @@ struct PosixSockets : testing::Test {
     sockaddr_in in{};
     in.sin_family = AF_INET;
     in.sin_port = htons(static_cast<std::uint16_t>(port));
-    const auto bytes = IpAddress::parse(text)->v4_bytes();
-    std::memcpy(&in.sin_addr, bytes.data(), 4);
+    const IpAddress parsed = *IpAddress::parse(text);
+    std::memcpy(&in.sin_addr, parsed.v4_bytes().data(), 4);
     return in;
   }
   int tcp() { return static_cast<int>(s.socket(AF_INET, SOCK_STREAM, 0)); }
