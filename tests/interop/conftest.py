@@ -16,7 +16,7 @@ import pytest
 import harness
 import side_by_side
 
-NEEDED_PROGRAMS = ["ip", "nginx", "curl", "wrk", "tshark", "ping"]
+NEEDED_PROGRAMS = ["ip", "nginx", "curl", "git", "iperf3", "wget", "wrk", "tshark", "ping"]
 
 
 def what_is_missing():

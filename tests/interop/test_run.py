@@ -1,7 +1,6 @@
 """`ff run`: programs that know nothing of firstflight, over it, with the results that they have without."""
 
 import os
-import shutil
 import signal
 import textwrap
 
@@ -43,11 +42,6 @@ class Outside:
 @pytest.fixture
 def outside(lab):
     return Outside(lab)
-
-
-def needs(*programs):
-    missing = [name for name in programs if shutil.which(name, path=harness.PATH) is None]
-    return pytest.mark.skipif(bool(missing), reason="not installed: " + ", ".join(missing))
 
 
 def test_the_first_write_rides_in_the_second_visits_syn(outside):
@@ -197,7 +191,6 @@ def test_datagrams_go_and_come_back(outside):
         """ % SERVER).split() == ["0", "7", "1", "7", "1472", "7", "1473", "7", "60000", "7"]
 
 
-@needs("git", "wget")
 def test_downloads_are_what_they_are_without(outside):
     site = outside.lab.site()
     digest = harness.random_file(site / "large", 20 << 20)
@@ -242,7 +235,6 @@ def test_a_server_inside_has_fast_open_outside(outside):
     assert running.wait() == 0, running.describe()
 
 
-@needs("iperf3")
 def test_many_streams_both_ways(outside):
     outside.server.start("iperf3", "-s")
     outside.listens(outside.server, 5201)
@@ -260,8 +252,7 @@ def test_over_a_stack_of_our_own(outside):
     assert said == "hello\nhello\n"
     assert counted["TCPFastOpenCookieReqd"] == 1
     assert counted["TCPFastOpenPassive"] == 1
-    refused = outside.run("curl", "-sS", harness.url(SERVER, port=9), options=via, status=7)
-    assert "refused" in refused.stderr or "Couldn't connect" in refused.stderr or "connect" in refused.stderr
+    outside.run("curl", "-sS", harness.url(SERVER, port=9), options=via, status=7)  # curl's word for refused
 
 
 def as_nobody(lab, words):
