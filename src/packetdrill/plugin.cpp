@@ -4,7 +4,6 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <sys/sendfile.h>
 #include <unistd.h>
 
 #include <array>
@@ -107,7 +106,7 @@ struct Plugin {
   KernelSettings settings;
 };
 
-// For getsockopt() and sendfile() below, which packetdrill calls as libc's.
+// For getsockopt() below, which packetdrill calls as libc's.
 Plugin* current = nullptr;
 
 template <typename T>
@@ -318,7 +317,7 @@ FF_EXPORT void packetdrill_interface_init(const char* flags, packetdrill_interfa
                 .splice = do_splice};
 }
 
-// packetdrill calls these by libc's names, for what it shows to scripts in Python. Preloaded, this library has them.
+// packetdrill calls it by libc's name, for what it shows to scripts in Python. Preloaded, this library has it.
 FF_EXPORT int getsockopt(int fd, int level, int name, void* value, socklen_t* length) {
   if (is_ours(fd)) return do_getsockopt(current, fd, level, name, value, length);
   return next_in_line<int(int, int, int, void*, socklen_t*)>("getsockopt")(fd, level, name, value, length);
