@@ -16,6 +16,8 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import carriers
+
 HOST = "198.18.0.1"
 STACK = "198.18.0.2"
 DEVICE = "ffbench0"
@@ -30,10 +32,12 @@ class Results:
 
     def add(self, line):
         figure = json.loads(line)
-        key = (figure["work"], figure["who"])
-        self.figures.setdefault(key, []).append(figure["value"])
-        self.units[figure["work"]] = figure["unit"]
-        progress(f"{figure['work']}: {figure['who']}: {figure['value']:.4g} {figure['unit']}")
+        self.add_figure(figure["work"], figure["who"], figure["value"], figure["unit"])
+
+    def add_figure(self, work, who, value, unit):
+        self.figures.setdefault((work, who), []).append(value)
+        self.units[work] = unit
+        progress(f"{work}: {who}: {value:.4g} {unit}")
 
     def median(self, work, who):
         return statistics.median(self.figures[work, who])
@@ -212,7 +216,7 @@ def table(results):
     for work, who in sorted(results.figures, key=lambda key: list(results.units).index(key[0])):
         unit = results.units[work]
         median = results.median(work, who)
-        base_who = BASE.get(work, "bare TUN")
+        base_who = BASE.get(work, "pasta" if (work, "pasta") in results.figures else "bare TUN")
         base_work = work if (work, base_who) in results.figures else work.split(",")[0]
         base = results.median(base_work, base_who)
         speed = base / median if unit.startswith("ns") else median / base
@@ -235,8 +239,9 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
     parser.add_argument("build", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--long", action="store_true", help="more rounds of more work: about 20 minutes")
-    parser.add_argument("--only", choices=("memory", "acknowledgements", "devices"),
-                        help="only what goes through memory, what acknowledgements cost, or what goes over devices")
+    parser.add_argument("--only", choices=("memory", "acknowledgements", "devices", "programs"),
+                        help="only what goes through memory, what acknowledgements cost, what goes over devices, or what "
+                        "carries programs")
     options = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
@@ -250,9 +255,17 @@ def main():
             over_devices(build, results, options)
         else:
             progress("what goes over TUN was LEFT OUT: it needs root and /dev/net/tun")
+    ratios = {}
+    if options.only in (None, "programs"):
+        if os.geteuid() == 0 and Path("/dev/net/tun").exists():
+            rounds = 15 if options.long else 5
+            ratios = carriers.measure(build.parent / "ff", namespaces, f"ffbench-{os.getpid()}", rounds, results.add_figure)
+        else:
+            progress("what carries programs was LEFT OUT: it needs root and /dev/net/tun")
     if results.figures:
         print()
         table(results)
+    carriers.tell(ratios)
     if options.only in (None, "acknowledgements"):
         acknowledgements(build)
 

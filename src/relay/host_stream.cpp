@@ -32,7 +32,7 @@ void HostStream::ready(Instant now, std::uint32_t events) {
   if (state_ == State::Connecting) {
     int error = 0;
     socklen_t size = sizeof error;
-    ::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+    if ((events & (EPOLLERR | EPOLLHUP)) != 0) ::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
     if (error != 0) {
       fail(error);
     } else if ((events & EPOLLOUT) != 0) {
@@ -113,8 +113,7 @@ void HostStream::shutdown_write(Instant now) {
 
 void HostStream::close(Instant /*now*/) {
   if (!socket_) return;
-  if (state_ != State::WaitsForWrite) loop_.remove_descriptor(socket_.get());
-  socket_ = FileDescriptor();
+  loop_.close_descriptor(std::move(socket_));
 }
 
 void HostStream::abort(Instant now) {

@@ -4,13 +4,13 @@
 
 namespace ff::relay {
 
-bool Joint::pump(Instant now, Way& way) {
+bool Joint::pump(Instant now, Way& way, bool other_ended) {
   while (!way.ended) {
     if (way.pending.empty()) {
       Result<Slice> next = way.from.read(now);
       if (!next) return next.error() == Error::WouldBlock;
       if (next->empty()) {
-        way.to.shutdown_write(now);
+        if (!other_ended) way.to.shutdown_write(now);
         way.ended = true;
         return true;
       }

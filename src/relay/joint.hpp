@@ -14,8 +14,8 @@ class Joint {
   Joint(Stream& a, Stream& b) noexcept : a_to_b_{a, b, {}}, b_to_a_{b, a, {}} {}
 
   // Moves what can be moved. False: one of them has failed and the other is to be reset.
-  bool pump(Instant now) { return pump(now, a_to_b_) && pump(now, b_to_a_); }
-  // Both have ended in order.
+  bool pump(Instant now) { return pump(now, a_to_b_, b_to_a_.ended) && pump(now, b_to_a_, a_to_b_.ended); }
+  // Both have ended in order, and are to be closed: whoever ended first is told so by that.
   [[nodiscard]] bool finished() const noexcept { return a_to_b_.ended && b_to_a_.ended; }
   // What `a` had to say is said, its end included.
   [[nodiscard]] bool a_ended() const noexcept { return a_to_b_.ended; }
@@ -32,7 +32,7 @@ class Joint {
     bool ended = false;  // the FIN is passed on
     std::uint64_t moved = 0;
   };
-  static bool pump(Instant now, Way& way);
+  static bool pump(Instant now, Way& way, bool other_ended);
 
   Way a_to_b_, b_to_a_;
 };

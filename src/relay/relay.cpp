@@ -35,6 +35,23 @@ Relay::Relay(Stack& inner, Network& outer, RelayOptions options, Schedule schedu
       outer_(outer),
       options_(options),
       schedule_(std::move(schedule)),
+      acceptance_(
+          schedule_, kAcceptance,
+          [this](SessionId id) {
+            const Session* session = find(id);
+            return session != nullptr && session->waiting;
+          },
+          [this](Instant now, SessionId id) { erase(now, *find(id)); }),
+      first_write_(
+          schedule_, options.wait,
+          [this](SessionId id) {
+            const Session* session = find(id);
+            return session != nullptr && session->outer && session->outer->state() == Stream::State::WaitsForWrite;
+          },
+          [this](Instant now, SessionId id) {
+            ++statistics_.waited_vain;
+            find(id)->outer->start(now);
+          }),
       datagrams_(inner, outer, schedule_) {
   const auto listener = inner_.listen(all_ports());
   assert(listener);
@@ -126,11 +143,7 @@ void Relay::outer_changed(Instant now, Session& session) {
 void Relay::answer(Instant now, Session& session) {
   session.answered = true;
   if (!inner_.answer(now, session.request)) return erase(now, session);  // the program has reset it
-  schedule_(now + kAcceptance, [this, id = session.id](Instant then) { await_acceptance(then, id); });
-}
-
-void Relay::await_acceptance(Instant now, SessionId id) {
-  if (Session* session = find(id); session != nullptr && session->waiting) erase(now, *session);
+  acceptance_.add(now, session.id);
 }
 
 void Relay::attach(Instant now, ConnectionId connection) {
@@ -144,18 +157,13 @@ void Relay::attach(Instant now, ConnectionId connection) {
   by_tuple_.erase(found);
   session->waiting = false;
   session->inner = std::make_unique<StackStream>(inner_, connection, Stream::State::Open);
+  // The answer, which is on its way, acknowledges the request.
+  (void)inner_.set_quick_ack(now, connection, false);
   if (session->outer->state() == Stream::State::WaitsForWrite) {
     ++statistics_.waited;
-    schedule_(now + options_.wait, [this, id = session->id](Instant then) { await_write(then, id); });
+    first_write_.add(now, session->id);
   }
   join(now, *session);
-}
-
-void Relay::await_write(Instant now, SessionId id) {
-  Session* session = find(id);
-  if (session == nullptr || session->outer->state() != Stream::State::WaitsForWrite) return;
-  ++statistics_.waited_vain;
-  session->outer->start(now);
 }
 
 // ---- both ways -----------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@
 #include "firstflight/stack.hpp"
 #include "relay/datagram_flows.hpp"
 #include "relay/joint.hpp"
+#include "relay/patience.hpp"
 #include "relay/stack_stream.hpp"
 #include "relay/stream.hpp"
 
@@ -84,8 +85,6 @@ class Relay {
   void advance(Instant now, SessionId id);
   void outer_changed(Instant now, Session& session);
   void answer(Instant now, Session& session);
-  void await_acceptance(Instant now, SessionId id);
-  void await_write(Instant now, SessionId id);
   void arrive(Instant now, Network::Arrival arrival, const Endpoint& inside, const IpAddress& stand_in);
   void observe(Session& session);
   void count(const Session& session) noexcept;
@@ -96,6 +95,8 @@ class Relay {
   Network& outer_;
   RelayOptions options_;
   Schedule schedule_;
+  Patience acceptance_;   // sessions in by_tuple_ that are answered
+  Patience first_write_;  // sessions whose outer SYN waits
   ListenerId listener_;
   DatagramFlows datagrams_;
   std::unordered_map<SessionId, std::unique_ptr<Session>> sessions_;

@@ -49,6 +49,8 @@ class Loop {
   void add_descriptor(int descriptor, std::uint32_t events, DescriptorCallback callback);
   void change_descriptor(int descriptor, std::uint32_t events);
   void remove_descriptor(int descriptor);
+  // Instead of that and closing it: the kernel forgets what is closed. Nobody else may have it open.
+  void close_descriptor(FileDescriptor descriptor) { descriptors_.erase(descriptor.get()); }
 
   // Blocks these signals for the thread, for good, and reports them here instead.
   using SignalCallback = std::function<void(Instant, int signal)>;

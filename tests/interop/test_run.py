@@ -1,6 +1,7 @@
 """`ff run`: programs that know nothing of firstflight, over it, with the results that they have without."""
 
 import os
+import shutil
 import signal
 import textwrap
 
