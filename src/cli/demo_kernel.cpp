@@ -11,6 +11,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
 
 #include "cli/commands.hpp"
 #include "cli/demo.hpp"
@@ -59,7 +60,7 @@ struct Witness {
   }
 };
 
-// The measurement: four series of two visits for each family.
+// The measurement: six series of two visits for each family.
 class Measurement {
  public:
   Measurement(const DemoOptions& options, const DemoProgress& progress)
@@ -73,6 +74,8 @@ class Measurement {
     for (const DemoFamily family : options_.families) {
       for (const bool fast_open : {true, false}) visit_kernel_server(family, fast_open);
       for (const bool fast_open : {true, false}) visit_firstflight_server(family, fast_open);
+      visit_from_ff_run(family);
+      visit_server_in_ff_run(family);
     }
     const Witness total{before, network_.kernel().counters()};
     for (const std::string_view name : {"TCPFastOpenActive", "TCPFastOpenPassive", "TCPFastOpenCookieReqd"})
@@ -108,7 +111,7 @@ class Measurement {
     add_packets(capture);
   }
 
-  // curl on the kernel's TCP as client of ff serve. The kernel keeps the cookie, in its tcp_metrics.
+  // curl on the kernel's TCP as client of ff serve.
   void visit_firstflight_server(DemoFamily family, bool fast_open) {
     progress_(fmt::format("curl visits ff serve over IPv{}, {} Fast Open", static_cast<int>(family),
                           fast_open ? "with" : "without"));
@@ -117,15 +120,65 @@ class Measurement {
     words.push_back((network_.directory() / "www").string());
     Process serve(words, &network_.firstflight());
     serve.wait_until([&] { return serve.output().find('\n') != std::string::npos; }, kPatience);
-    for (const int number : {1, 2}) {
-      const NamedCounters before = network_.kernel().counters();
-      const double time = curl(network_.url_of(network_.firstflight_address(family)), fast_open);
-      DemoVisit& visit = add_visit("curl (Linux)", "ff serve", family, fast_open, number, time);
-      testify(visit, {before, network_.kernel().counters()}, "TCPFastOpenActive");
-    }
+    visit_with_curl("ff serve", network_.firstflight_address(family), family, fast_open);
     serve.end();
     if (serve.status() != 0) throw Failure(serve.complaint());
     add_packets(capture);
+  }
+
+  // curl, which is not asked for Fast Open, in `ff run` as client of nginx on the kernel's TCP. Both visits are one
+  // process: the stack keeps the cookie.
+  void visit_from_ff_run(DemoFamily family) {
+    progress_(fmt::format("curl in ff run visits nginx over IPv{}", static_cast<int>(family)));
+    const auto capture = network_.directory() / "run-client.pcapng";
+    std::vector<std::string> words = network_.run_command(capture);
+    const std::string url = network_.url_of(network_.kernel_address(family));
+    // Standard error has no buffer in which the first visit's line could wait for the second's.
+    words.insert(words.end(),
+                 {"--", "curl", "--silent", "--show-error", "--fail", "--noproxy", "*", "--header", "Connection: close",
+                  "--write-out", "%{stderr}%{time_namelookup} %{time_starttransfer}\n", url, url});
+    std::array<NamedCounters, 3> counters;
+    counters[0] = network_.kernel().counters();
+    Process run(words, &network_.firstflight());
+    run.wait_until([&] { return run.errors().find('\n') != std::string::npos; }, kPatience);
+    counters[1] = network_.kernel().counters();
+    if (!run.wait(kPatience) || run.status() != 0) throw Failure(run.complaint());
+    counters[2] = network_.kernel().counters();
+    std::istringstream said(run.errors());
+    for (const std::size_t i : {0u, 1u}) {
+      std::string line;
+      std::getline(said, line);
+      DemoVisit& visit =
+          add_visit("curl in ff run", "nginx (Linux)", family, true, static_cast<int>(i) + 1, first_byte(line));
+      testify(visit, {counters[i], counters[i + 1]}, "TCPFastOpenPassive");
+    }
+    add_packets(capture);
+  }
+
+  // curl on the kernel's TCP as client of an nginx in `ff run` that knows nothing of Fast Open.
+  void visit_server_in_ff_run(DemoFamily family) {
+    progress_(fmt::format("curl visits nginx in ff run over IPv{}", static_cast<int>(family)));
+    const auto capture = network_.directory() / "run-server.pcapng";
+    const DemoNetwork::PlainServer server = network_.plain_server();
+    std::vector<std::string> words = network_.run_command(capture);
+    words.insert(words.end(), {"--publish", "80", "--", "nginx", "-p", network_.directory().string(), "-c",
+                               server.configuration.string(), "-e", "stderr"});
+    Process run(words, &network_.firstflight());
+    run.wait_until([&] { return std::filesystem::exists(server.ready); }, kPatience);
+    visit_with_curl("nginx in ff run", network_.run_address(family), family, true);
+    run.end();
+    if (run.status() != 0) throw Failure(run.complaint());
+    add_packets(capture);
+  }
+
+  // Two visits of curl on the kernel's TCP. The kernel keeps the cookie, in its tcp_metrics.
+  void visit_with_curl(const char* server, const IpAddress& address, DemoFamily family, bool fast_open) {
+    for (const int number : {1, 2}) {
+      const NamedCounters before = network_.kernel().counters();
+      const double time = curl(network_.url_of(address), fast_open);
+      DemoVisit& visit = add_visit("curl (Linux)", server, family, fast_open, number, time);
+      testify(visit, {before, network_.kernel().counters()}, "TCPFastOpenActive");
+    }
   }
 
   // Milliseconds to the first byte of the answer, without what curl did before it connected.
@@ -135,7 +188,9 @@ class Measurement {
     words.insert(words.end(), {"--write-out", "%{time_namelookup} %{time_starttransfer}"});
     if (fast_open) words.emplace_back("--tcp-fastopen");
     words.push_back(url);
-    const std::string said = run_program(words, &network_.kernel(), kPatience);
+    return first_byte(run_program(words, &network_.kernel(), kPatience));
+  }
+  static double first_byte(const std::string& said) {
     double start = 0, first_byte = 0;
     if (std::sscanf(said.c_str(), "%lf %lf", &start, &first_byte) != 2)
       throw Failure("curl did not say how long it took: " + said);

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <initializer_list>
 #include <limits>
 #include <string_view>
 #include <system_error>
@@ -35,6 +36,8 @@ constexpr const char* kGatewayV4 = "198.18.2.1/24";
 constexpr const char* kGatewayV6 = "2001:db8:2::1/64";
 constexpr const char* kFirstflightV4 = "198.18.2.2/24";
 constexpr const char* kFirstflightV6 = "2001:db8:2::2/64";
+constexpr const char* kRunV4 = "198.18.2.3/24";
+constexpr const char* kRunV6 = "2001:db8:2::3/64";
 
 Cidr cidr(const char* text) { return *Cidr::parse(text); }
 std::string address_in(const char* text) { return cidr(text).address.to_string(); }
@@ -51,17 +54,17 @@ void write_page(const std::filesystem::path& directory) {
   std::ofstream(directory / "index.html") << "<!doctype html><title>firstflight</title><p>One round trip saved.\n";
 }
 
-// Nothing of the machine's own nginx is touched or read.
-std::string nginx_configuration(const std::filesystem::path& directory) {
+// Nothing of the machine's own nginx is touched or read. `listens`: the directives.
+std::string nginx_configuration(const std::filesystem::path& directory, std::string_view name,
+                                std::string_view listens) {
   std::string temporary;
   for (const char* kind : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"})
-    temporary += fmt::format("  {}_temp_path {}/{};\n", kind, directory.string(), kind);
+    temporary += fmt::format("  {}_temp_path {}/{}-{};\n", kind, directory.string(), name, kind);
   return fmt::format(
-      "daemon off;\nmaster_process off;\npid {0}/nginx.pid;\nerror_log stderr;\nevents {{ }}\n"
+      "daemon off;\nmaster_process off;\npid {0}/{2}.pid;\nerror_log stderr;\nevents {{ }}\n"
       "http {{\n{1}  access_log off;\n  default_type text/html;\n"
-      "  server {{\n    listen {2}:{4} fastopen=256;\n    listen [{3}]:{4} fastopen=256;\n    root {0}/www;\n  "
-      "}}\n}}\n",
-      directory.string(), temporary, address_in(kKernelV4), address_in(kKernelV6), kPort);
+      "  server {{\n    {3}\n    root {0}/www;\n  }}\n}}\n",
+      directory.string(), temporary, name, listens);
 }
 
 // What a demo that was killed without mercy could not remove: directories of ours that carry the number of a process
@@ -78,6 +81,14 @@ void remove_leftovers(const std::filesystem::path& parent) {
     if (ours && process > 0 && ::kill(process, 0) != 0 && errno == ESRCH)
       std::filesystem::remove_all(entry.path(), ignored);
   }
+}
+
+void add_stack_options(std::vector<std::string>& words, std::initializer_list<const char*> addresses,
+                       const std::filesystem::path& capture) {
+  words.insert(words.end(), {"--pcap", capture.string()});
+  for (const char* address : addresses) words.insert(words.end(), {"--address", address});
+  for (const char* gateway : {kGatewayV4, kGatewayV6})
+    words.insert(words.end(), {"--host-address", gateway, "--gateway", address_in(gateway)});
 }
 
 }  // namespace
@@ -131,12 +142,21 @@ void DemoNetwork::start_link(Duration delay) {
 }
 
 void DemoNetwork::start_nginx() {
-  std::ofstream(directory() / "nginx.conf") << nginx_configuration(directory());
+  const std::string listens = fmt::format("listen {0}:{2} fastopen=256; listen [{1}]:{2} fastopen=256;",
+                                          address_in(kKernelV4), address_in(kKernelV6), kPort);
+  std::ofstream(directory() / "nginx.conf") << nginx_configuration(directory(), "nginx", listens);
   nginx_ = std::make_unique<Process>(std::vector<std::string>{"nginx", "-p", directory().string(), "-c",
                                                               (directory() / "nginx.conf").string(), "-e", "stderr"},
                                      &kernel_);
   // It writes its process id once it listens.
   nginx_->wait_until([&] { return std::filesystem::exists(directory() / "nginx.pid"); }, kStartLimit);
+}
+
+DemoNetwork::PlainServer DemoNetwork::plain_server() const {
+  const PlainServer server{directory() / "plain.conf", directory() / "plain.pid"};
+  std::filesystem::remove(server.ready);
+  std::ofstream(server.configuration) << nginx_configuration(directory(), "plain", fmt::format("listen {};", kPort));
+  return server;
 }
 
 IpAddress DemoNetwork::kernel_address(DemoFamily family) {
@@ -147,6 +167,10 @@ IpAddress DemoNetwork::firstflight_address(DemoFamily family) {
   return cidr(family == DemoFamily::V4 ? kFirstflightV4 : kFirstflightV6).address;
 }
 
+IpAddress DemoNetwork::run_address(DemoFamily family) {
+  return cidr(family == DemoFamily::V4 ? kRunV4 : kRunV6).address;
+}
+
 std::string DemoNetwork::url_of(const IpAddress& address) {
   const std::string text = address.to_string();
   return address.is_v4() ? fmt::format("http://{}/", text) : fmt::format("http://[{}]/", text);
@@ -154,10 +178,14 @@ std::string DemoNetwork::url_of(const IpAddress& address) {
 
 std::vector<std::string> DemoNetwork::stack_command(const std::string& subcommand,
                                                     const std::filesystem::path& capture) {
-  std::vector<std::string> words{"/proc/self/exe", subcommand, "--device", "tun:ff0", "--pcap", capture.string()};
-  for (const char* address : {kFirstflightV4, kFirstflightV6}) words.insert(words.end(), {"--address", address});
-  for (const char* gateway : {kGatewayV4, kGatewayV6})
-    words.insert(words.end(), {"--host-address", gateway, "--gateway", address_in(gateway)});
+  std::vector<std::string> words{"/proc/self/exe", subcommand, "--device", "tun:ff0"};
+  add_stack_options(words, {kFirstflightV4, kFirstflightV6}, capture);
+  return words;
+}
+
+std::vector<std::string> DemoNetwork::run_command(const std::filesystem::path& capture) {
+  std::vector<std::string> words{"/proc/self/exe", "run", "--via", "tun:ff0"};
+  add_stack_options(words, {kRunV4, kRunV6}, capture);
   return words;
 }
 

@@ -7,6 +7,7 @@
 //   │  198.18.1.2         │                          │ 198.18.1.1     198.18.2.1 ▲ │
 //   └─────────────────────┘                          └───────────────────────────┼─┘
 //                                                     ff get, ff serve: 198.18.2.2
+//                                                     ff run:           198.18.2.3
 //
 // wire0, wire1 and ff0 are TUN devices; ff0 comes and goes with the program that has it. Addresses are of the ranges
 // for benchmarks and documentation (RFC 2544, RFC 3849).
@@ -53,6 +54,15 @@ class DemoNetwork {
   // `ff SUBCOMMAND` with the options that give it its device and addresses, capturing to `capture`.
   [[nodiscard]] static std::vector<std::string> stack_command(const std::string& subcommand,
                                                               const std::filesystem::path& capture);
+  // The same for `ff run`, whose address is one of its own: a client of both servers has a cookie of each.
+  [[nodiscard]] static std::vector<std::string> run_command(const std::filesystem::path& capture);
+  [[nodiscard]] static IpAddress run_address(DemoFamily family);
+  // The configuration of an nginx that listens on port 80 of wherever it is, and knows nothing of Fast Open; and where
+  // it writes its process id once it listens.
+  struct PlainServer {
+    std::filesystem::path configuration, ready;
+  };
+  [[nodiscard]] PlainServer plain_server() const;
 
   // Of the link and the kernels at its ends, in milliseconds: the least of a few.
   [[nodiscard]] double measure_round_trip(Milliseconds patience) const;

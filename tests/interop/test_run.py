@@ -40,6 +40,17 @@ class Outside:
         wait_until(lambda: space.run("ss", "-Hln" + protocol, "sport = :%d" % port).stdout, "nobody on %d" % port)
 
 
+def plain_nginx(lab, root):
+    """A configuration in a directory of its own: port 80, and nothing of Fast Open. It writes pid and log there."""
+    directory = lab.directory("nginx-inside")
+    temporary = "".join("%s_temp_path %s/%s;" % (kind, directory, kind)
+                        for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
+    (directory / "nginx.conf").write_text(
+        "daemon off; master_process off; pid %s/pid; error_log stderr; events { worker_connections 1024; }\n"
+        "http { %s access_log %s/log; server { listen 80; root %s; } }\n" % (directory, temporary, directory, root))
+    return directory / "nginx.conf"
+
+
 @pytest.fixture
 def outside(lab):
     return Outside(lab)
@@ -53,6 +64,29 @@ def test_the_first_write_rides_in_the_second_visits_syn(outside):
     assert counted["TCPFastOpenCookieReqd"] == 1
     assert counted["TCPFastOpenPassive"] == 1
     assert counted["TCPFastOpenPassiveFail"] == 0
+
+
+@pytest.mark.parametrize("inside", ["client", "server"])
+def test_100_ms_away_the_second_visit_takes_one_round_trip(lab, inside):
+    wiring = lab.linked("--delay", "50ms")
+    near, far = wiring.space, wiring.kernel
+    words = ["curl", "-sS", "-o", "/dev/null", "-w", "%{time_namelookup} %{time_starttransfer}"]
+    if inside == "client":
+        far.nginx([harness.KERNEL[4]], lab.site())
+        words = [find_ff(), "run", "--", *words, harness.url(harness.KERNEL[4])]
+        visitor, counter = near, "TCPFastOpenPassive"
+    else:
+        configuration = plain_nginx(lab, lab.site())
+        running = near.start(find_ff(), "run", "-p", "8080:80", "--", "nginx", "-c", configuration, "-e", "stderr")
+        wait_until(lambda: near.run("ss", "-Hltn", "sport = :8080").stdout and configuration.with_name("pid").exists(),
+                   running.describe)
+        words += ["--tcp-fastopen", harness.url("198.18.4.1", port=8080)]
+        visitor, counter = far, "TCPFastOpenActive"
+    for visit, round_trips in [(1, 2), (2, 1)]:
+        with far.counting() as counted:
+            start, first_byte = map(float, visitor.run(*words).stdout.split())
+        assert round_trips <= (first_byte - start) / 0.1 < round_trips + 0.5, visit
+        assert counted[counter] == (1 if visit == 2 else 0)
 
 
 def test_a_program_ends_as_it_would_without(outside):
@@ -213,15 +247,9 @@ def test_downloads_are_what_they_are_without(outside):
 
 
 def test_a_server_inside_has_fast_open_outside(outside):
-    directory = outside.lab.directory("nginx-inside")
-    (directory / "index.html").write_text("inside\n")
-    temporary = "".join("%s_temp_path %s/%s;" % (kind, directory, kind)
-                        for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
-    (directory / "nginx.conf").write_text(
-        "daemon off; master_process off; pid %s/pid; error_log stderr; events { worker_connections 1024; }\n"
-        "http { %s access_log %s/log; server { listen 80; root %s; } }\n" % (directory, temporary, directory, directory))
-    running = outside.host.start(*outside.ff("-p", "8080:80", "--", "nginx", "-p", directory, "-c",
-                                             directory / "nginx.conf", "-e", "stderr"))
+    configuration = plain_nginx(outside.lab, outside.lab.site(index="inside\n"))
+    directory = configuration.parent
+    running = outside.host.start(*outside.ff("-p", "8080:80", "--", "nginx", "-c", configuration, "-e", "stderr"))
     wait_until(lambda: (directory / "pid").exists() or not running.running(), running.describe)
     with outside.server.counting() as counted:
         for _ in range(2):
