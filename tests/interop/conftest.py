@@ -16,7 +16,8 @@ import pytest
 import harness
 import side_by_side
 
-NEEDED_PROGRAMS = ["ip", "nginx", "curl", "git", "iperf3", "wget", "wrk", "tshark", "ping"]
+NEEDED_PROGRAMS = ["ip", "nginx", "curl", "git", "iperf3", "wget", "wrk", "tshark", "ping", "redis-server",
+                   "redis-benchmark", "ssh", "sshd", "musl-gcc"]
 
 
 def what_is_missing():

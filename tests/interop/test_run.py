@@ -226,9 +226,8 @@ def test_datagrams_go_and_come_back(outside):
         """ % SERVER).split() == ["0", "7", "1", "7", "1472", "7", "1473", "7", "60000", "7"]
 
 
-def test_downloads_are_what_they_are_without(outside):
+def test_git_clones_over_http(outside):
     site = outside.lab.site()
-    digest = harness.random_file(site / "large", 20 << 20)
     outside.server.run("git", "init", "-q", "--bare", site / "repository.git")
     work = outside.lab.directory("work")
     for words in [["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "one"],
@@ -238,12 +237,8 @@ def test_downloads_are_what_they_are_without(outside):
     outside.server.run("git", "-C", site / "repository.git", "update-server-info")
     outside.server.nginx([SERVER], site)
     into = outside.lab.directory("into")
-    outside.run("wget", "-q", "-O", into / "large", harness.url(SERVER, "/large"))
-    assert harness.sha256(into / "large") == digest
     outside.run("git", "clone", "-q", "-b", "main", harness.url(SERVER, "/repository.git"), into / "clone")
     assert (into / "clone" / "file").read_text() == "of the repository\n"
-    assert outside.python("import urllib.request as r; print(len(r.urlopen('%s').read()))" %
-                          harness.url(SERVER, "/large")) == "%d\n" % (20 << 20)
 
 
 def test_a_server_inside_has_fast_open_outside(outside):
@@ -258,17 +253,8 @@ def test_a_server_inside_has_fast_open_outside(outside):
     assert counted["TCPFastOpenActive"] == 1
     assert counted["TCPFastOpenActiveFail"] == 0
     assert (directory / "log").read_text().startswith(SERVER + " "), "the server sees who asks"
-    said = outside.server.run("wrk", "-t", "1", "-c", "20", "-d", "1", harness.url(CLIENT, port=8080)).stdout
-    assert "Socket errors" not in said and "Non-2xx" not in said, said
     running.signal(signal.SIGTERM)
     assert running.wait() == 0, running.describe()
-
-
-def test_many_streams_both_ways(outside):
-    outside.server.start("iperf3", "-s")
-    outside.listens(outside.server, 5201)
-    said = outside.run("iperf3", "-c", SERVER, "-P", "8", "--bidir", "-t", "1").stdout
-    assert "iperf Done." in said, said
 
 
 def test_over_a_stack_of_our_own(outside):
