@@ -22,6 +22,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/common_options.hpp"
+#include "cli/group_witness.hpp"
 #include "cli/ladder.hpp"
 #include "cli/namespaced_program.hpp"
 #include "cli/process.hpp"
@@ -48,6 +49,9 @@ const Cidr kProgramV4{IpAddress::v4(192, 0, 0, 2), 29};
 const IpAddress kGatewayV4 = IpAddress::v4(192, 0, 0, 1);
 const Cidr kProgramV6{*IpAddress::parse("fd66:6972:7374::2"), 64};
 const IpAddress kGatewayV6 = *IpAddress::parse("fd66:6972:7374::1");
+
+// What a program is told when we are.
+constexpr auto kForwarded = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, SIGCONT};
 
 // How long a program that has ended leaves us for what it has written and its kernel has not sent yet.
 constexpr Duration kDrainPatience = std::chrono::seconds(5);
@@ -173,6 +177,7 @@ class RunProgram {
   void print_trace() const;
 
   const RunOptions& options_;
+  GroupWitness witness_{kForwarded};
   std::optional<NameServer> name_server_;
   std::vector<Cidr> program_addresses_;
   std::vector<IpAddress> gateways_;
@@ -292,14 +297,14 @@ void RunProgram::start() {
   loop_->add_descriptor(program_->handle(), EPOLLIN, [this](Instant now, std::uint32_t) { program_ended(now); });
 }
 
-// What a terminal sends goes to the program as well, which is in the same process group; what another process sends to
-// us is meant for the program.
+// The program is in our process group: what a terminal or another process sends to the group it has. What is sent to us
+// alone is meant for the program.
 void RunProgram::forward_signals() {
-  signals_ = signal_descriptor({SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, SIGCONT});
+  signals_ = signal_descriptor(kForwarded);
   loop_->add_descriptor(signals_.get(), EPOLLIN, [this](Instant, std::uint32_t) {
     signalfd_siginfo info{};
     while (::read(signals_.get(), &info, sizeof info) == sizeof info)
-      if (info.ssi_code != SI_KERNEL) program_->signal(static_cast<int>(info.ssi_signo));
+      if (const int number = static_cast<int>(info.ssi_signo); !witness_.saw(number)) program_->signal(number);
   });
 }
 

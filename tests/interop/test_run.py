@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import textwrap
+import time
 
 import pytest
 
@@ -110,6 +111,31 @@ def test_signals_reach_the_program_and_nothing_is_left(outside):
     killed.signal(signal.SIGKILL)
     killed.wait()
     wait_until(lambda: not [pid for pid in inside if os.path.exists("/proc/%d" % pid)], "the program lives on")
+
+
+def test_a_signal_to_the_group_reaches_the_program_once(outside):
+    code = """
+        import signal, sys, time
+        count = 0
+        def told(number, frame):
+            global count
+            count += 1
+        signal.signal(signal.SIGTERM, told)
+        signal.signal(signal.SIGUSR1, lambda number, frame: sys.exit(count))
+        print("ready", flush=True)
+        while True:
+            time.sleep(0.01)
+        """
+    running = outside.host.start(*outside.ff("--", "python3", "-c", textwrap.dedent(code)))
+    running.wait_for_output("ready")
+    for number in range(5):  # far enough apart not to become one
+        os.killpg(running.pid, signal.SIGTERM)
+        time.sleep(0.05)
+        if number < 2:
+            running.signal(signal.SIGTERM)
+            time.sleep(0.05)
+    running.signal(signal.SIGUSR1)
+    assert running.wait() == 7, running.describe()
 
 
 def test_failures_look_as_they_do_without(outside):
