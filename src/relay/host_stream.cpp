@@ -2,6 +2,7 @@
 
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -12,6 +13,9 @@ namespace ff::relay {
 
 HostStream::HostStream(Loop& loop, FileDescriptor socket, State state, std::shared_ptr<SlabCursor> slabs)
     : loop_(loop), socket_(std::move(socket)), state_(state), slabs_(std::move(slabs)) {
+  // The urgent byte stays in its place.
+  const int on = 1;
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
   // Of a socket whose SYN waits, epoll would say that it may be written to.
   if (state_ != State::WaitsForWrite) watch();
 }
@@ -19,7 +23,7 @@ HostStream::HostStream(Loop& loop, FileDescriptor socket, State state, std::shar
 HostStream::~HostStream() { abort({}); }
 
 void HostStream::watch() {
-  loop_.add_descriptor(socket_.get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+  loop_.add_descriptor(socket_.get(), EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                        [this](Instant now, std::uint32_t events) { ready(now, events); });
 }
 
@@ -40,7 +44,8 @@ void HostStream::ready(Instant now, std::uint32_t events) {
       if (shut_) ::shutdown(socket_.get(), SHUT_WR);
     }
   }
-  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) readable_ = true;
+  if ((events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) readable_ = true;
+  if ((events & EPOLLPRI) != 0) urgent_ = true;
   if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) writable_ = true;
   if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) peer_closed_ = true;
   changed(now);
@@ -56,31 +61,43 @@ void HostStream::start(Instant /*now*/) {
   watch();
 }
 
-Result<Slice> HostStream::read(Instant /*now*/) {
+// What is read next is the urgent byte.
+bool HostStream::at_urgent_mark() const noexcept {
+  int at_mark = 0;
+  return urgent_ && ::ioctl(socket_.get(), SIOCATMARK, &at_mark) == 0 && at_mark != 0;
+}
+
+Result<Piece> HostStream::read(Instant /*now*/) {
   if (state_ == State::Failed) return std::unexpected(error_);
   if (state_ != State::Open || !readable_) return std::unexpected(Error::WouldBlock);
   std::uint8_t* room = slabs_->reserve(kReceiveRoom);
+  const bool urgent = at_urgent_mark();
   ssize_t count;
   do {
-    count = ::recv(socket_.get(), room, kReceiveRoom, 0);
+    count = ::recv(socket_.get(), room, urgent ? 1 : kReceiveRoom, 0);
   } while (count < 0 && errno == EINTR);
   if (count < 0) {
     if (errno != EAGAIN) fail(errno);
     readable_ = false;
     return std::unexpected(errno == EAGAIN ? Error::WouldBlock : error_);
   }
-  // All that there was, and the next byte makes an edge. A FIN that is there already does not.
-  if (count < static_cast<ssize_t>(kReceiveRoom) && !peer_closed_) readable_ = false;
-  if (count == 0) return Slice();
-  return slabs_->commit(0, static_cast<std::uint32_t>(count));
+  // All that there was, and the next byte makes an edge. A FIN that is there already does not, nor what lies behind an
+  // urgent byte, where recv() stops.
+  if (count < static_cast<ssize_t>(kReceiveRoom) && !peer_closed_ && !urgent_) readable_ = false;
+  if (urgent) urgent_ = false;
+  if (count == 0) return Piece();
+  return Piece{slabs_->commit(0, static_cast<std::uint32_t>(count)), urgent};
 }
 
-Result<void> HostStream::write(Instant /*now*/, Slice& bytes) {
+Result<void> HostStream::write(Instant now, Piece& piece) {
   if (state_ == State::Failed) return std::unexpected(error_);
+  if (piece.urgent) start(now);  // a SYN announces nothing
+  Slice& bytes = piece.bytes;
   const bool first = state_ == State::WaitsForWrite;
   if (!first && (state_ != State::Open || !writable_)) return std::unexpected(Error::WouldBlock);
+  const int flags = MSG_NOSIGNAL | (piece.urgent ? MSG_OOB : 0);
   while (!bytes.empty()) {
-    const ssize_t count = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const ssize_t count = ::send(socket_.get(), bytes.data(), bytes.size(), flags);
     if (count > 0) bytes.drop_front(static_cast<std::uint32_t>(count));
     if (first) {
       // The SYN is out, with as much as it may have taken.

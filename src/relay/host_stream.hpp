@@ -22,8 +22,8 @@ class HostStream final : public Stream {
   [[nodiscard]] State state() const override { return state_; }
   [[nodiscard]] Error error() const override { return error_; }
   void start(Instant now) override;
-  Result<Slice> read(Instant now) override;
-  Result<void> write(Instant now, Slice& bytes) override;
+  Result<Piece> read(Instant now) override;
+  Result<void> write(Instant now, Piece& piece) override;
   void shutdown_write(Instant now) override;
   void close(Instant now) override;
   void abort(Instant now) override;
@@ -31,6 +31,7 @@ class HostStream final : public Stream {
  private:
   void ready(Instant now, std::uint32_t events);
   void watch();
+  [[nodiscard]] bool at_urgent_mark() const noexcept;
   void fail(int error_number) noexcept;
 
   Loop& loop_;
@@ -41,7 +42,8 @@ class HostStream final : public Stream {
   // The last call did not say that there is nothing, or no room; edges of epoll set them again.
   bool readable_ = true, writable_ = true;
   bool peer_closed_ = false;
-  bool shut_ = false;  // FIN once the connection stands
+  bool urgent_ = false;  // an urgent byte is here
+  bool shut_ = false;    // FIN once the connection stands
 };
 
 }  // namespace ff::relay

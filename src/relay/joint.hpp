@@ -11,7 +11,7 @@ namespace ff::relay {
 class Joint {
  public:
   // They must outlive it.
-  Joint(Stream& a, Stream& b) noexcept : a_to_b_{a, b, {}}, b_to_a_{b, a, {}} {}
+  Joint(Stream& a, Stream& b) noexcept : a_to_b_{a, b}, b_to_a_{b, a} {}
 
   // Moves what can be moved. False: one of them has failed and the other is to be reset.
   bool pump(Instant now) { return pump(now, a_to_b_, b_to_a_.ended) && pump(now, b_to_a_, a_to_b_.ended); }
@@ -28,7 +28,7 @@ class Joint {
   struct Way {
     Stream& from;
     Stream& to;
-    Slice pending;       // read, and not taken yet
+    Piece pending{};     // read, and not taken yet
     bool ended = false;  // the FIN is passed on
     std::uint64_t moved = 0;
   };

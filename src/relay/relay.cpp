@@ -17,6 +17,7 @@ ListenOptions all_ports() {
   options.every_port = true;
   options.hold_requests = true;
   options.options.no_delay = true;
+  options.options.oob_inline = true;  // the urgent byte stays in its place
   options.options.reuse_addr = true;  // what it accepts shares ports with connections that forward() makes
   return options;
 }
@@ -203,6 +204,7 @@ void Relay::arrive(Instant now, Network::Arrival arrival, const Endpoint& inside
   ConnectOptions options;
   options.remote = inside;
   options.options.no_delay = true;
+  options.options.oob_inline = true;
   options.options.reuse_addr = true;
   const bool shown = arrival.from.address.is_v4() == inside.address.is_v4() && !arrival.from.address.is_loopback() &&
                      arrival.from.address != inside.address;

@@ -46,6 +46,7 @@ Result<std::unique_ptr<Stream>> StackNetwork::connect(Instant now, const Endpoin
   options.remote = remote;
   options.fast_open = fast_open ? FastOpenMode::OnFirstWrite : FastOpenMode::Off;
   options.options.no_delay = true;
+  options.options.oob_inline = true;
   const auto connection = stack_.connect(now, options);
   if (!connection) return std::unexpected(connection.error());
   const bool waits = stack_.info(*connection).value().syn_waits_for_write;
@@ -66,6 +67,7 @@ Result<void> StackNetwork::listen(const Endpoint& local, ArrivalHandler handler)
   options.local = local;
   options.fast_open_queue = kFastOpenQueue;
   options.options.no_delay = true;
+  options.options.oob_inline = true;
   const auto listener = stack_.listen(options);
   if (!listener) return std::unexpected(listener.error());
   listeners_.push_back({*listener, std::move(handler)});

@@ -13,6 +13,7 @@ StackStream::~StackStream() {
 
 void StackStream::handle(Instant now, const Event& event) {
   if ((event.bits & event_bits::kEstablished) != 0) state_ = State::Open;
+  if ((event.bits & event_bits::kUrgent) != 0) urgent_ = true;
   if ((event.bits & event_bits::kClosed) != 0) {
     if (const auto info = stack_.info(connection_); info && info->error) {
       error_ = *info->error;
@@ -28,13 +29,19 @@ void StackStream::start(Instant now) {
   (void)stack_.write(now, connection_, ByteSpan());
 }
 
-Result<Slice> StackStream::read(Instant now) { return stack_.read_slice(now, connection_); }
+Result<Piece> StackStream::read(Instant now) {
+  const bool here = urgent_ && stack_.at_urgent_mark(connection_).value_or(false);
+  auto bytes = stack_.read_slice(now, connection_, here ? 1 : UINT32_MAX);
+  if (!bytes) return std::unexpected(bytes.error());
+  if (here) urgent_ = false;
+  return Piece{*std::move(bytes), here};
+}
 
-Result<void> StackStream::write(Instant now, Slice& bytes) {
-  const auto written = stack_.write(now, connection_, bytes);
+Result<void> StackStream::write(Instant now, Piece& piece) {
+  const auto written = stack_.write(now, connection_, piece.bytes, piece.urgent ? write_bits::kUrgent : 0);
   if (!written) return written;
   if (state_ == State::WaitsForWrite) state_ = State::Connecting;
-  bytes = Slice();
+  piece.bytes = Slice();
   return {};
 }
 

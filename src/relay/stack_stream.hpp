@@ -22,8 +22,8 @@ class StackStream final : public Stream {
   [[nodiscard]] Error error() const override { return error_; }
   [[nodiscard]] ConnectionId id() const noexcept { return connection_; }
   void start(Instant now) override;
-  Result<Slice> read(Instant now) override;
-  Result<void> write(Instant now, Slice& bytes) override;
+  Result<Piece> read(Instant now) override;
+  Result<void> write(Instant now, Piece& piece) override;
   void shutdown_write(Instant now) override;
   void close(Instant now) override;
   void abort(Instant now) override;
@@ -36,6 +36,7 @@ class StackStream final : public Stream {
   State state_;
   Error error_ = Error::ConnectionReset;
   bool closed_ = false;
+  bool urgent_ = false;  // an urgent byte is on its way to us, or here
 };
 
 }  // namespace ff::relay

@@ -13,6 +13,12 @@
 
 namespace ff::relay {
 
+// Some bytes of a stream.
+struct Piece {
+  Slice bytes{};
+  bool urgent = false;  // the last of them is (RFC 9293 §3.8.5)
+};
+
 class Stream {
  public:
   enum class State : std::uint8_t {
@@ -38,9 +44,9 @@ class Stream {
   virtual void start(Instant now) = 0;
 
   // The next piece of what has come; empty: the peer has closed its side. WouldBlock.
-  virtual Result<Slice> read(Instant now) = 0;
-  // Takes from the front of `bytes` what there is room for. WouldBlock: some are left.
-  virtual Result<void> write(Instant now, Slice& bytes) = 0;
+  virtual Result<Piece> read(Instant now) = 0;
+  // Takes from the front of `piece` what there is room for. WouldBlock: some is left.
+  virtual Result<void> write(Instant now, Piece& piece) = 0;
   // FIN behind what was written.
   virtual void shutdown_write(Instant now) = 0;
   // Gives it up in order: what was written is still delivered.

@@ -29,6 +29,13 @@ class Outside:
     def ff(self, *words):
         return [find_ff(), "run", *words]
 
+    def own_stack(self):
+        """Options for firstflight's own TCP to the server."""
+        self.server.ip("route replace 198.18.8.0/24 via " + CLIENT)
+        self.host.sysctl("net.ipv4.ip_forward", 1)
+        return ["--via", "tun:ff0", "--address", "198.18.8.1/24", "--host-address", "198.18.8.2/24", "--gateway",
+                "198.18.8.2"]
+
     def run(self, *program, options=(), status=0, limit=30.0):
         done = self.host.run(*self.ff(*options, "--", *program), limit=limit, check=False)
         assert done.returncode == status, done.stdout + done.stderr
@@ -208,6 +215,46 @@ def test_half_close_and_reset_pass_both_ways(outside):
     assert server.out == "reset\n"
 
 
+@pytest.mark.parametrize("via", ["host", "tun"])
+def test_urgent_data_passes_both_ways(outside, via):
+    speak = """
+        def speak(connection):
+            connection.sendall(b"abc")
+            connection.send(b"de!", socket.MSG_OOB)
+            connection.sendall(b"fgh")
+        def hear(connection):
+            poll = select.poll()
+            poll.register(connection, select.POLLPRI)
+            assert poll.poll(5000), "nothing urgent"
+            heard = b""
+            while len(heard) < 5:
+                heard += connection.recv(5 - len(heard))
+            urgent = connection.recv(1, socket.MSG_OOB)
+            while len(heard) < 8:
+                heard += connection.recv(100)
+            print(heard, urgent)
+        """
+    server = "import select, socket\n" + textwrap.dedent(speak) + textwrap.dedent("""
+        listener = socket.create_server(("", 7))
+        while True:
+            connection, _ = listener.accept()
+            hear(connection)
+            speak(connection)
+        """)
+    client = "import select, socket\n" + textwrap.dedent(speak) + textwrap.dedent("""
+        connection = socket.create_connection(("%s", 7))
+        speak(connection)
+        hear(connection)
+        """ % SERVER)
+    heard = outside.server.start("python3", "-u", "-c", server)
+    outside.listens(outside.server, 7)
+    without = outside.host.run("python3", "-c", client).stdout
+    assert without == "b'abcdefgh' b'!'\n"
+    options = outside.own_stack() if via == "tun" else ()
+    assert outside.run("python3", "-c", client, options=options).stdout == without
+    assert heard.out == 2 * without
+
+
 def test_what_was_written_before_the_end_arrives(outside):
     received = outside.lab.tmp_path / "received"
     server = outside.server.start("python3", "-c", textwrap.dedent("""
@@ -285,9 +332,7 @@ def test_a_server_inside_has_fast_open_outside(outside):
 
 def test_over_a_stack_of_our_own(outside):
     outside.server.nginx([SERVER], outside.lab.site())
-    outside.server.ip("route add 198.18.8.0/24 via " + CLIENT)
-    outside.host.sysctl("net.ipv4.ip_forward", 1)
-    via = ["--via", "tun:ff0", "--address", "198.18.8.1/24", "--host-address", "198.18.8.2/24", "--gateway", "198.18.8.2"]
+    via = outside.own_stack()
     with outside.server.counting() as counted:
         said = outside.run("sh", "-c", "curl -sS %s && curl -sS %s" % (2 * (harness.url(SERVER),)), options=via).stdout
     assert said == "hello\nhello\n"
