@@ -59,6 +59,7 @@ constexpr Duration kDrainPoll = std::chrono::milliseconds(1);
 
 struct Publication {
   std::uint16_t outside = 0, inside = 0;
+  bool datagrams = false;
 };
 
 struct RunOptions {
@@ -77,14 +78,19 @@ Parsed<std::uint16_t> parse_port(std::string_view text) {
   return static_cast<std::uint16_t>(*number);
 }
 
-// "8080:80", or "80" for the same port outside and inside.
+// "8080:80", or "80" for the same port outside and inside; "/udp" behind it, as Docker has it.
 Parsed<Publication> parse_publication(std::string_view text) {
-  const std::size_t colon = text.find(':');
-  const auto outside = parse_port(text.substr(0, colon));
-  const auto inside = colon == std::string_view::npos ? outside : parse_port(text.substr(colon + 1));
+  const std::size_t slash = text.find('/');
+  const std::string_view protocol = slash == std::string_view::npos ? "tcp" : text.substr(slash + 1);
+  if (protocol != "tcp" && protocol != "udp")
+    return std::unexpected(fmt::format("'{}' is no protocol; write tcp or udp, such as 5353:53/udp", protocol));
+  const std::string_view ports = text.substr(0, slash);
+  const std::size_t colon = ports.find(':');
+  const auto outside = parse_port(ports.substr(0, colon));
+  const auto inside = colon == std::string_view::npos ? outside : parse_port(ports.substr(colon + 1));
   if (!outside || !inside)
-    return std::unexpected(fmt::format("'{}' is no pair of ports; write OUTSIDE:INSIDE, such as 8080:80", text));
-  return Publication{*outside, *inside};
+    return std::unexpected(fmt::format("'{}' is no pair of ports; write OUTSIDE:INSIDE, such as 8080:80", ports));
+  return Publication{*outside, *inside, protocol == "udp"};
 }
 
 Parsed<std::bitset<65536>> parse_ports(std::string_view text) {
@@ -279,12 +285,18 @@ void RunProgram::open_outer() {
 void RunProgram::publish() {
   for (const Publication& publication : options_.publications) {
     const Endpoint inside{program_addresses_.front().address, publication.inside};
-    auto done = relay_->forward({IpAddress::any_v6(), publication.outside}, inside, gateways_.front());
+    const auto forward = [&](const IpAddress& address) {
+      const Endpoint outside{address, publication.outside};
+      return publication.datagrams ? relay_->forward_datagrams(outside, inside, gateways_.front())
+                                   : relay_->forward(outside, inside, gateways_.front());
+    };
+    auto done = forward(IpAddress::any_v6());
     if (!done && done.error() != Error::AddressInUse && done.error() != Error::PermissionDenied)  // no IPv6 here
-      done = relay_->forward({IpAddress::any_v4(), publication.outside}, inside, gateways_.front());
+      done = forward(IpAddress::any_v4());
     if (!done)
-      throw UsageError(fmt::format("-p {}:{}: port {} cannot be listened on: {}; choose another", publication.outside,
-                                   publication.inside, publication.outside, to_string(done.error())));
+      throw UsageError(fmt::format("-p {}:{}{}: port {} cannot be listened on: {}; choose another", publication.outside,
+                                   publication.inside, publication.datagrams ? "/udp" : "", publication.outside,
+                                   to_string(done.error())));
   }
 }
 
@@ -425,8 +437,8 @@ void add_run_command(CLI::App& app) {
       ->type_name("host|tun:NAME");
   add_typed_options(*command, "-p,--publish", options->publications, parse_publication,
                     "connections to this machine's (or the stack's) port OUTSIDE go to the program's port INSIDE, with "
-                    "Fast Open; repeatable")
-      ->type_name("OUTSIDE:INSIDE");
+                    "Fast Open, or with /udp datagrams; repeatable")
+      ->type_name("OUTSIDE:INSIDE[/udp]");
   add_typed_option(*command, "--wait", options->relay.wait, sim::parse_duration,
                    "how long a SYN that can take data along waits for the program's first write, such as 2ms; 5ms")
       ->type_name("T");

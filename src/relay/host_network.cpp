@@ -6,7 +6,10 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstring>
+#include <span>
 
 #include "relay/host_stream.hpp"
 #include "relay/socket_address.hpp"
@@ -53,6 +56,92 @@ class HostDatagrams final : public DatagramChannel {
   std::shared_ptr<SlabCursor> slabs_;
 };
 
+// Answers come from the address that was asked, by IP_PKTINFO and its like: this host may have several.
+class HostPort final : public DatagramPort {
+ public:
+  HostPort(Loop& loop, FileDescriptor socket, bool v6, std::shared_ptr<SlabCursor> slabs)
+      : loop_(loop), socket_(std::move(socket)), v6_(v6), slabs_(std::move(slabs)) {
+    set_option(socket_, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVPKTINFO : IP_PKTINFO, 1);
+    loop_.add_descriptor(socket_.get(), EPOLLIN, [this](Instant now, std::uint32_t) { changed(now); });
+  }
+  ~HostPort() override { loop_.remove_descriptor(socket_.get()); }
+
+  Result<Arrival> receive(Instant /*now*/) override {
+    std::uint8_t* room = slabs_->reserve(kLargestDatagram);
+    SocketAddress from;
+    Message message(from, {room, kLargestDatagram});
+    const ssize_t count = ::recvmsg(socket_.get(), &message.header, 0);
+    if (count < 0) return std::unexpected(error_of(errno));
+    from.size = message.header.msg_namelen;
+    return Arrival{{from.endpoint(), asked(message)}, Slice::copy_of({room, static_cast<std::size_t>(count)})};
+  }
+  void send(Instant /*now*/, const Path& path, Slice bytes) override {
+    SocketAddress to = SocketAddress::of(path.from);
+    Message message(to, {const_cast<std::uint8_t*>(bytes.data()), bytes.size()});
+    if (v6_) {
+      in6_pktinfo information{};
+      std::memcpy(&information.ipi6_addr, path.to.bytes().data(), sizeof information.ipi6_addr);
+      message.tell(IPPROTO_IPV6, IPV6_PKTINFO, information);
+    } else {
+      in_pktinfo information{};
+      std::memcpy(&information.ipi_spec_dst, path.to.v4_bytes().data(), sizeof information.ipi_spec_dst);
+      message.tell(IPPROTO_IP, IP_PKTINFO, information);
+    }
+    (void)!::sendmsg(socket_.get(), &message.header, MSG_NOSIGNAL);
+  }
+
+ private:
+  struct Message {
+    msghdr header{};
+    iovec piece;
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(in6_pktinfo))> control{};
+
+    Message(SocketAddress& address, std::span<std::uint8_t> bytes) : piece{bytes.data(), bytes.size()} {
+      header.msg_name = address.get();
+      header.msg_namelen = address.size;
+      header.msg_iov = &piece;
+      header.msg_iovlen = 1;
+      header.msg_control = control.data();
+      header.msg_controllen = control.size();
+    }
+    Message(const Message&) = delete;
+    Message& operator=(const Message&) = delete;
+
+    template <typename Information>
+    void tell(int level, int type, const Information& information) noexcept {
+      cmsghdr* head = CMSG_FIRSTHDR(&header);
+      head->cmsg_level = level;
+      head->cmsg_type = type;
+      head->cmsg_len = CMSG_LEN(sizeof information);
+      std::memcpy(CMSG_DATA(head), &information, sizeof information);
+      header.msg_controllen = CMSG_SPACE(sizeof information);
+    }
+  };
+
+  // Which address of ours it came to.
+  [[nodiscard]] IpAddress asked(Message& message) const noexcept {
+    const cmsghdr* head = CMSG_FIRSTHDR(&message.header);
+    if (head == nullptr) return v6_ ? IpAddress::any_v6() : IpAddress::any_v4();
+    if (v6_) {
+      in6_pktinfo information;
+      std::memcpy(&information, CMSG_DATA(head), sizeof information);
+      std::array<std::uint8_t, 16> bytes;
+      std::memcpy(bytes.data(), &information.ipi6_addr, bytes.size());
+      return IpAddress::v6(bytes);
+    }
+    in_pktinfo information;
+    std::memcpy(&information, CMSG_DATA(head), sizeof information);
+    std::array<std::uint8_t, 4> bytes;
+    std::memcpy(bytes.data(), &information.ipi_addr, bytes.size());
+    return IpAddress::v4(bytes);
+  }
+
+  Loop& loop_;
+  FileDescriptor socket_;
+  bool v6_;
+  std::shared_ptr<SlabCursor> slabs_;
+};
+
 }  // namespace
 
 HostNetwork::HostNetwork(Loop& loop, HostNetworkOptions options)
@@ -87,6 +176,16 @@ Result<std::unique_ptr<DatagramChannel>> HostNetwork::open_datagrams(Instant /*n
   FileDescriptor socket = open_socket(address.endpoint().address, SOCK_DGRAM);
   if (!socket || ::connect(socket.get(), address.get(), address.size) != 0) return std::unexpected(error_of(errno));
   return std::make_unique<HostDatagrams>(loop_, std::move(socket), slabs_);
+}
+
+Result<std::unique_ptr<DatagramPort>> HostNetwork::open_port(const Endpoint& local) {
+  FileDescriptor socket = open_socket(local.address, SOCK_DGRAM);
+  if (!socket) return std::unexpected(error_of(errno));
+  const bool v6 = local.address.is_v6();
+  if (v6) set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, local.address.is_any() ? 0 : 1);
+  const SocketAddress address = SocketAddress::of(local);
+  if (::bind(socket.get(), address.get(), address.size) != 0) return std::unexpected(error_of(errno));
+  return std::make_unique<HostPort>(loop_, std::move(socket), v6, slabs_);
 }
 
 Result<void> HostNetwork::listen(const Endpoint& local, ArrivalHandler handler) {

@@ -199,6 +199,10 @@ Result<void> Relay::forward(const Endpoint& outside, const Endpoint& inside, con
   });
 }
 
+Result<void> Relay::forward_datagrams(const Endpoint& outside, const Endpoint& inside, const IpAddress& stand_in) {
+  return datagrams_.forward(outside, inside, stand_in);
+}
+
 void Relay::arrive(Instant now, Network::Arrival arrival, const Endpoint& inside, const IpAddress& stand_in) {
   ++statistics_.inbound;
   ConnectOptions options;
@@ -206,8 +210,7 @@ void Relay::arrive(Instant now, Network::Arrival arrival, const Endpoint& inside
   options.options.no_delay = true;
   options.options.oob_inline = true;
   options.options.reuse_addr = true;
-  const bool shown = arrival.from.address.is_v4() == inside.address.is_v4() && !arrival.from.address.is_loopback() &&
-                     arrival.from.address != inside.address;
+  const bool shown = can_be_shown(arrival.from, inside);
   options.local = shown ? arrival.from : Endpoint{stand_in, 0};
   auto connection = inner_.connect(now, options);
   if (!connection && shown) {

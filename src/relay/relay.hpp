@@ -45,6 +45,9 @@ class Relay {
   // client's address where it has one of that family; otherwise `stand_in`.
   Result<void> forward(const Endpoint& outside, const Endpoint& inside, const IpAddress& stand_in);
 
+  // The same for datagrams.
+  Result<void> forward_datagrams(const Endpoint& outside, const Endpoint& inside, const IpAddress& stand_in);
+
   // The programs behind the inner stack have ended: whether all that they had written is on its way outside.
   [[nodiscard]] bool drained() const;
   // Ends everything: connections whose program has ended its side in order, the others by RST.

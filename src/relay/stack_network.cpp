@@ -7,35 +7,65 @@ namespace {
 
 constexpr std::uint32_t kFastOpenQueue = 1024;
 
-class StackDatagrams final : public DatagramChannel {
+// A datagram socket, whose user_data leads to this object.
+class DatagramSocket {
  public:
-  StackDatagrams(Stack& stack, DatagramId socket) : stack_(stack), socket_(socket) {
+  DatagramSocket(Stack& stack, DatagramId socket) : stack_(stack), socket_(socket) {
     (void)stack_.set_user_data(socket_, reinterpret_cast<std::uint64_t>(this));
   }
-  ~StackDatagrams() override { (void)stack_.close(socket_); }
+  virtual ~DatagramSocket() { (void)stack_.close(socket_); }
+  DatagramSocket(const DatagramSocket&) = delete;
+  DatagramSocket& operator=(const DatagramSocket&) = delete;
 
-  Result<void> send(Instant now, Slice bytes) override {
-    auto sent = stack_.send(now, socket_, std::move(bytes));
-    if (!sent && sent.error() == Error::WouldBlock) return {};
-    return sent;
-  }
-  Result<Slice> receive(Instant /*now*/) override {
-    auto datagram = stack_.receive(socket_);
-    if (!datagram) return std::unexpected(datagram.error());
-    return std::move(datagram->bytes);
-  }
-  void handle(Instant now) { changed(now); }
+  virtual void handle(Instant now) = 0;
+
+ protected:
+  [[nodiscard]] Stack& stack() const noexcept { return stack_; }
+  [[nodiscard]] DatagramId socket() const noexcept { return socket_; }
 
  private:
   Stack& stack_;
   DatagramId socket_;
 };
 
+class StackDatagrams final : public DatagramChannel, public DatagramSocket {
+ public:
+  StackDatagrams(Stack& stack, DatagramId socket) : DatagramSocket(stack, socket) {}
+
+  Result<void> send(Instant now, Slice bytes) override {
+    auto sent = stack().send(now, socket(), std::move(bytes));
+    if (!sent && sent.error() == Error::WouldBlock) return {};
+    return sent;
+  }
+  Result<Slice> receive(Instant /*now*/) override {
+    auto datagram = stack().receive(socket());
+    if (!datagram) return std::unexpected(datagram.error());
+    return std::move(datagram->bytes);
+  }
+  void handle(Instant now) override { changed(now); }
+};
+
+// A socket's events come as to all others.
+class StackPort final : public DatagramPort, public DatagramSocket {
+ public:
+  StackPort(Stack& stack, DatagramId socket) : DatagramSocket(stack, socket) {}
+
+  Result<Arrival> receive(Instant /*now*/) override {
+    auto datagram = stack().receive(socket());
+    if (!datagram) return std::unexpected(datagram.error());
+    return Arrival{{datagram->source, datagram->destination}, std::move(datagram->bytes)};
+  }
+  void send(Instant now, const Path& path, Slice bytes) override {
+    (void)stack().send(now, socket(), std::move(bytes), path.from);
+  }
+  void handle(Instant now) override { changed(now); }
+};
+
 }  // namespace
 
 void StackNetwork::handle_event(Instant now, const Event& event) {
   // NOLINTNEXTLINE(performance-no-int-to-ptr): the stack gives back what it was given
-  if (event.datagram.generation != 0) return reinterpret_cast<StackDatagrams*>(event.user_data)->handle(now);
+  if (event.datagram.generation != 0) return reinterpret_cast<DatagramSocket*>(event.user_data)->handle(now);
   if (event.listener.generation == 0) return StackStream::dispatch(now, event);
   for (const Listening& listening : listeners_)
     if (listening.id == event.listener) return accept_all(now, listening);
@@ -60,6 +90,12 @@ Result<std::unique_ptr<DatagramChannel>> StackNetwork::open_datagrams(Instant /*
   auto channel = std::make_unique<StackDatagrams>(stack_, *socket);
   if (const auto connected = stack_.connect(*socket, remote); !connected) return std::unexpected(connected.error());
   return channel;
+}
+
+Result<std::unique_ptr<DatagramPort>> StackNetwork::open_port(const Endpoint& local) {
+  const auto socket = stack_.open({.local = local});
+  if (!socket) return std::unexpected(socket.error());
+  return std::make_unique<StackPort>(stack_, *socket);
 }
 
 Result<void> StackNetwork::listen(const Endpoint& local, ArrivalHandler handler) {

@@ -5,6 +5,8 @@ namespace ff::relay {
 StackStream::StackStream(Stack& stack, ConnectionId connection, State state)
     : stack_(stack), connection_(connection), state_(state) {
   (void)stack_.set_user_data(connection_, reinterpret_cast<std::uint64_t>(this));
+  // Nobody was told of what came before.
+  if (const auto status = stack_.status(connection_)) urgent_ = status->urgent_announced;
 }
 
 StackStream::~StackStream() {

@@ -91,6 +91,44 @@ class DatagramChannel {
   Observer observer_;
 };
 
+// A port that takes datagrams from anybody.
+class DatagramPort {
+ public:
+  // As Stream's.
+  using Observer = std::function<void(Instant)>;
+
+  // Who has sent, and to which of our addresses.
+  struct Path {
+    Endpoint from;
+    IpAddress to;
+    friend auto operator<=>(const Path&, const Path&) noexcept = default;
+  };
+  struct Arrival {
+    Path path;
+    Slice bytes;
+  };
+
+  DatagramPort() = default;
+  DatagramPort(const DatagramPort&) = delete;
+  DatagramPort& operator=(const DatagramPort&) = delete;
+  virtual ~DatagramPort() = default;
+
+  void on_change(Observer observer) { observer_ = std::move(observer); }
+
+  // WouldBlock, or an error that the network reported of what was sent to somebody.
+  virtual Result<Arrival> receive(Instant now) = 0;
+  // Back on the path on which something came. What cannot be sent now is lost.
+  virtual void send(Instant now, const Path& path, Slice bytes) = 0;
+
+ protected:
+  void changed(Instant now) {
+    if (observer_) observer_(now);
+  }
+
+ private:
+  Observer observer_;
+};
+
 // What connections are carried on over.
 class Network {
  public:
@@ -111,6 +149,8 @@ class Network {
   // Calls `handler` for each connection to `local`, with Fast Open; "any" is every address of both families. The error
   // is AddressInUse, PermissionDenied and the like.
   virtual Result<void> listen(const Endpoint& local, ArrivalHandler handler) = 0;
+  // The same for datagrams.
+  virtual Result<std::unique_ptr<DatagramPort>> open_port(const Endpoint& local) = 0;
 };
 
 }  // namespace ff::relay

@@ -216,6 +216,38 @@ def test_half_close_and_reset_pass_both_ways(outside):
 
 
 @pytest.mark.parametrize("via", ["host", "tun"])
+def test_datagrams_come_to_a_published_port(outside, via):
+    options = outside.own_stack() if via == "tun" else []
+    address = "198.18.8.1" if via == "tun" else CLIENT
+    echo = """
+        import socket
+        inside = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        inside.bind(("", 53))
+        print("ready", flush=True)
+        while True:
+            data, sender = inside.recvfrom(65536)
+            inside.sendto(sender[0].encode() + b" " + data, sender)
+        """
+    running = outside.host.start(*outside.ff(*options, "-p", "5353:53/udp", "--", "python3", "-c", textwrap.dedent(echo)))
+    running.wait_for_output("ready")
+    ask = """
+        import socket
+        for client in range(3):
+            asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            asking.settimeout(5)
+            asking.connect(("%s", 5353))  # only what comes from there is heard
+            for text in [b"one", b"", b"x" * 9000]:
+                asking.send(text)
+                answer = asking.recv(65536)
+                print(answer.split()[0].decode(), answer.endswith(text), len(answer))
+        """
+    for space, sender in [(outside.server, SERVER)] + [(outside.host, "192.0.0.1")] * (via == "host"):
+        where = "127.0.0.1" if space is outside.host else address
+        said = space.run("python3", "-c", textwrap.dedent(ask % where)).stdout.splitlines()
+        assert said == 3 * ["%s True %d" % (sender, len(sender) + 1 + size) for size in [3, 0, 9000]]
+
+
+@pytest.mark.parametrize("via", ["host", "tun"])
 def test_urgent_data_passes_both_ways(outside, via):
     speak = """
         def speak(connection):
@@ -364,7 +396,7 @@ def test_an_ordinary_user_needs_no_privilege(outside):
 
 
 def test_bad_command_lines_are_told_in_one_line(outside):
-    for words, told in [([], "PROGRAM"), (["-p", "80:x", "--", "true"], "8080:80"),
+    for words, told in [([], "PROGRAM"), (["-p", "80:x", "--", "true"], "8080:80"), (["-p", "53/upd", "--", "true"], "5353:53/udp"),
                         (["--via", "raw", "--", "true"], "tun:NAME"), (["--address", "10.0.0.1/24", "--", "true"], "--via"),
                         (["--server-first", "22,x", "--", "true"], "22,25"), (["--wiat", "1ms", "--", "true"], "no option")]:
         done = outside.host.run(*outside.ff(*words), check=False)
