@@ -31,6 +31,7 @@
 #include "device/capture.hpp"
 #include "device/pcapng.hpp"
 #include "device/tun.hpp"
+#include "relay/echo_carrier.hpp"
 #include "relay/host_network.hpp"
 #include "relay/relay.hpp"
 #include "relay/socket_address.hpp"
@@ -199,6 +200,7 @@ class RunProgram {
   std::unique_ptr<CaptureDevice> capture_;
   std::unique_ptr<LadderTap> tap_;
   std::unique_ptr<relay::Network> network_;
+  std::unique_ptr<relay::EchoCarrier> echoes_;
   std::unique_ptr<relay::Relay> relay_;
   FileDescriptor signals_;
   int status_ = 0;
@@ -210,8 +212,8 @@ RunProgram::RunProgram(const RunOptions& options) : options_(options), inner_(in
   raise_descriptor_limit();
   if (options_.via) outer_host_ = std::make_unique<StackHost>(options_.stack, options_.trace ? &recorder_ : nullptr);
   loop_ = over_host() ? &own_loop_.emplace() : &outer_host_->loop();
-  open_inner();
   open_outer();
+  open_inner();
   publish();
 }
 
@@ -253,6 +255,7 @@ void RunProgram::open_inner() {
     tap_ = std::make_unique<LadderTap>(*device, recorder_, clock);
     device = tap_.get();
   }
+  echoes_ = std::make_unique<relay::EchoCarrier>(*device, *network_, gateways_, clock);
   InterfaceConfig config;
   config.name = defaults.device;
   config.mtu = defaults.mtu;
@@ -261,10 +264,13 @@ void RunProgram::open_inner() {
   config.any_destination = true;
   const auto interface = inner_.add_interface(config);
   if (!interface) throw Failure(fmt::format("the inner interface cannot be made: {}", to_string(interface.error())));
-  loop_->add_stack(inner_, *interface, *device,
+  loop_->add_stack(inner_, *interface, *echoes_,
                    [this](Instant now, const Event& event) { relay_->handle_event(now, event); });
   // The namespace's end of the device goes with it, and the loop must not.
   if (over_host()) loop_->on_device_lost([](Instant, InterfaceId) {});
+  relay_ = std::make_unique<relay::Relay>(
+      inner_, *network_, options_.relay,
+      [this](Instant due, relay::Relay::Call call) { loop_->call_at(due, std::move(call)); });
 }
 
 void RunProgram::open_outer() {
@@ -277,9 +283,6 @@ void RunProgram::open_outer() {
     loop_->on_event([stack = network.get()](Instant now, const Event& event) { stack->handle_event(now, event); });
     network_ = std::move(network);
   }
-  relay_ = std::make_unique<relay::Relay>(
-      inner_, *network_, options_.relay,
-      [this](Instant due, relay::Relay::Call call) { loop_->call_at(due, std::move(call)); });
 }
 
 void RunProgram::publish() {

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <span>
 
+#include "relay/host_echoes.hpp"
 #include "relay/host_stream.hpp"
 #include "relay/socket_address.hpp"
 
@@ -186,6 +187,10 @@ Result<std::unique_ptr<DatagramPort>> HostNetwork::open_port(const Endpoint& loc
   const SocketAddress address = SocketAddress::of(local);
   if (::bind(socket.get(), address.get(), address.size) != 0) return std::unexpected(error_of(errno));
   return std::make_unique<HostPort>(loop_, std::move(socket), v6, slabs_);
+}
+
+Result<std::unique_ptr<DatagramChannel>> HostNetwork::open_echoes(Instant /*now*/, const IpAddress& remote) {
+  return open_host_echoes(loop_, remote, slabs_);
 }
 
 Result<void> HostNetwork::listen(const Endpoint& local, ArrivalHandler handler) {

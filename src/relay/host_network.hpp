@@ -25,6 +25,7 @@ class HostNetwork final : public Network {
 
   Result<std::unique_ptr<Stream>> connect(Instant now, const Endpoint& remote, bool fast_open) override;
   Result<std::unique_ptr<DatagramChannel>> open_datagrams(Instant now, const Endpoint& remote) override;
+  Result<std::unique_ptr<DatagramChannel>> open_echoes(Instant now, const IpAddress& remote) override;
   Result<void> listen(const Endpoint& local, ArrivalHandler handler) override;
   Result<std::unique_ptr<DatagramPort>> open_port(const Endpoint& local) override;
 

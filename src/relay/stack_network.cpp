@@ -39,8 +39,10 @@ class StackDatagrams final : public DatagramChannel, public DatagramSocket {
   }
   Result<Slice> receive(Instant /*now*/) override {
     auto datagram = stack().receive(socket());
-    if (!datagram) return std::unexpected(datagram.error());
-    return std::move(datagram->bytes);
+    if (datagram) return std::move(datagram->bytes);
+    while (datagram.error() != Error::WouldBlock && stack().receive_error(socket())) {
+    }
+    return std::unexpected(datagram.error());
   }
   void handle(Instant now) override { changed(now); }
 };
@@ -85,7 +87,18 @@ Result<std::unique_ptr<Stream>> StackNetwork::connect(Instant now, const Endpoin
 }
 
 Result<std::unique_ptr<DatagramChannel>> StackNetwork::open_datagrams(Instant /*now*/, const Endpoint& remote) {
-  const auto socket = stack_.open({.local = {remote.address.is_v4() ? IpAddress::any_v4() : IpAddress::any_v6(), 0}});
+  return open_channel(remote, DatagramProtocol::Udp);
+}
+
+Result<std::unique_ptr<DatagramChannel>> StackNetwork::open_echoes(Instant /*now*/, const IpAddress& remote) {
+  return open_channel({remote, 0}, DatagramProtocol::Echo);
+}
+
+Result<std::unique_ptr<DatagramChannel>> StackNetwork::open_channel(const Endpoint& remote, DatagramProtocol protocol) {
+  const IpAddress any = remote.address.is_v4() ? IpAddress::any_v4() : IpAddress::any_v6();
+  // Of an echo request nobody would hear otherwise that its host cannot be reached.
+  const bool errors = protocol == DatagramProtocol::Echo;
+  const auto socket = stack_.open({.protocol = protocol, .local = {any, 0}, .receive_errors = errors});
   if (!socket) return std::unexpected(socket.error());
   auto channel = std::make_unique<StackDatagrams>(stack_, *socket);
   if (const auto connected = stack_.connect(*socket, remote); !connected) return std::unexpected(connected.error());

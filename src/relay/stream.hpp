@@ -140,6 +140,8 @@ class Network {
   // `fast_open`: the SYN may wait for the first write, if it then can take bytes along.
   virtual Result<std::unique_ptr<Stream>> connect(Instant now, const Endpoint& remote, bool fast_open) = 0;
   virtual Result<std::unique_ptr<DatagramChannel>> open_datagrams(Instant now, const Endpoint& remote) = 0;
+  // For ICMP messages from their type on: echo requests out, with whatever identifier, and their replies in.
+  virtual Result<std::unique_ptr<DatagramChannel>> open_echoes(Instant now, const IpAddress& remote) = 0;
 
   struct Arrival {
     std::unique_ptr<Stream> stream;

@@ -1,6 +1,7 @@
 """`ff run`: programs that know nothing of firstflight, over it, with the results that they have without."""
 
 import os
+import re
 import shutil
 import signal
 import textwrap
@@ -245,6 +246,23 @@ def test_datagrams_come_to_a_published_port(outside, via):
         where = "127.0.0.1" if space is outside.host else address
         said = space.run("python3", "-c", textwrap.dedent(ask % where)).stdout.splitlines()
         assert said == 3 * ["%s True %d" % (sender, len(sender) + 1 + size) for size in [3, 0, 9000]]
+
+
+@pytest.mark.parametrize("via", ["host, raw", "host", "tun"])
+def test_ping_says_what_it_says_without(outside, via):
+    """By the host's raw sockets where those for ping are not allowed, as in a new namespace."""
+    if via == "host":
+        outside.host.sysctl("net.ipv4.ping_group_range", "0 0")
+    options = outside.own_stack() if via == "tun" else []
+    outside.host.sysctl("net.ipv4.neigh.wire0.retrans_time_ms", 50)  # how soon it is known that nobody is there
+    for arguments, status in [(["-c", "3", "-i", "0.1", SERVER], 0), (["-c", "1", "-s", "20000", SERVER], 0),
+                              (["-c", "1", "-W", "5", SERVER[:-1] + "77"], 1)]:
+        without = outside.host.run("ping", *arguments, check=False).stdout
+        said = outside.run("ping", *arguments, options=options, status=status).stdout
+        what = r"icmp_seq=\d+(?: ttl=\d+)?|Destination .*|\d+ received"
+        assert re.findall(what, said) == re.findall(what, without)
+    assert "Host Unreachable" in said
+    assert "Net Unreachable" in outside.run("ping", "-c", "1", NOBODY, options=options, status=1).stdout
 
 
 @pytest.mark.parametrize("via", ["host", "tun"])
