@@ -72,6 +72,8 @@ void enter_namespaces(bool with_mounts) {
   if (::unshare(kinds) != 0) fail("making a network namespace in a user namespace", errno);
   // As an ordinary user the program is to listen on ports under 1024 here, which `-p` gives it.
   write_file("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+  // And to ping, by sockets that need no capability; what the host allows shows outside.
+  write_file("/proc/sys/net/ipv4/ping_group_range", fmt::format("{0} {0}", ::getegid()));
 }
 
 void replace_resolv_conf(const std::string& text) {

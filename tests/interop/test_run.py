@@ -399,17 +399,40 @@ def as_nobody(lab, words):
     return ["unshare", "-m", "sh", "-c", script.format(directory), "sh", *words]
 
 
-def test_an_ordinary_user_needs_no_privilege(outside):
-    outside.server.nginx([SERVER], outside.lab.site())
-    program = outside.lab.directory("bin") / "ff"
+def program_for_all(lab):
+    """A copy of ff where every user finds it."""
+    program = lab.directory("bin") / "ff"
     shutil.copy(find_ff(), program)
     for path in [program, *program.parents][:-1]:
-        if path.is_relative_to(outside.lab.tmp_path.parent.parent):
+        if path.is_relative_to(lab.tmp_path.parent.parent):
             path.chmod(0o755)
+    return program
+
+
+@pytest.mark.parametrize("missing, hint", [
+    ("mount -t tmpfs none /dev/net", "modprobe tun"),
+    ("mount -t tmpfs none /dev/net && mknod -m 600 /dev/net/tun c 10 200", "/dev/net/tun may not be opened"),
+    ("echo 0 > /proc/sys/user/max_user_namespaces", "user.max_user_namespaces"),
+], ids=["no device", "another's device", "no user namespaces"])
+def test_what_an_ordinary_user_lacks_is_named_in_one_line(outside, missing, hint):
+    # The limit is one of the user namespace that it is set in, which must hence not be the machine's.
+    own = ["unshare", "--user", "--map-root-user"] if "max_user" in missing else ["unshare", "--mount"]
+    user = "" if "max_user" in missing else "--reuid=65534 --regid=65534 --clear-groups"
+    script = "%s && exec setpriv %s --inh-caps=-all --bounding-set=-all -- \"$@\"" % (missing, user)
+    done = outside.host.run(*own, "sh", "-c", script, "sh", program_for_all(outside.lab), "run", "--", "true", check=False)
+    assert done.returncode == 125, done.stderr
+    assert done.stderr.count("\n") == 1 and hint in done.stderr, done.stderr
+    assert done.stdout == ""
+
+
+def test_an_ordinary_user_needs_no_privilege(outside):
+    outside.server.nginx([SERVER], outside.lab.site())
+    program = program_for_all(outside.lab)
     done = outside.host.run(*as_nobody(outside.lab, [program, "run", "--", "sh", "-c",
-                                                     "id -u; curl -sS %s; grep CapEff /proc/self/status" %
-                                                     harness.url(SERVER)]))
-    assert done.stdout.split() == ["65534", "hello", "CapEff:", "0" * 16], done.stdout + done.stderr
+                                                     "id -u; curl -sS %s; grep CapEff /proc/self/status; "
+                                                     "cat /proc/sys/net/ipv4/ping_group_range" % harness.url(SERVER)]))
+    said = ["65534", "hello", "CapEff:", "0" * 16, "65534", "65534"]
+    assert done.stdout.split() == said, done.stdout + done.stderr
     assert done.stderr == ""
 
 
