@@ -11,6 +11,9 @@ namespace {
 // A program that has given up on its SYN says nothing; its kernel answers our SYN-ACK by RST, of which we do not hear.
 constexpr Duration kAcceptance = std::chrono::seconds(10);
 
+// Servers that have refused; programs choose which.
+constexpr std::size_t kMostDoubtful = 1024;
+
 ListenOptions all_ports() {
   ListenOptions options;
   options.local = {IpAddress::any_v6(), 0};
@@ -97,13 +100,21 @@ void Relay::count(const Session& session) noexcept {
   statistics_.bytes_in += from_outer;
 }
 
+// A program that was answered before its server was asked saw a refusal as a reset. It shall not the next time.
+void Relay::doubt(const Session& session) {
+  const bool of_a_program = session.tuple.local.port != 0;
+  if (!of_a_program || session.joint->moved().from_b > 0 || session.outer->state() != Stream::State::Failed) return;
+  if (doubtful_.size() >= kMostDoubtful) doubtful_.clear();
+  doubtful_.insert(session.tuple.local);
+}
+
 // ---- from a program to anywhere ------------------------------------------------------------------------------------
 
 void Relay::begin(Instant now, const HeldRequest& request) {
   ++statistics_.outbound;
   // A second SYN from the same port: the program has given up on the first.
   if (const auto old = by_tuple_.find(request.tuple); old != by_tuple_.end()) erase(now, *find(old->second));
-  const bool fast_open = !options_.server_first[request.tuple.local.port];
+  const bool fast_open = !options_.server_first[request.tuple.local.port] && !doubtful_.contains(request.tuple.local);
   auto outer = outer_.connect(now, request.tuple.local, fast_open);
   if (!outer) {
     ++statistics_.refused;
@@ -130,6 +141,7 @@ void Relay::outer_changed(Instant now, Session& session) {
       return;
     case Stream::State::WaitsForWrite:
     case Stream::State::Open:
+      if (session.outer->state() == Stream::State::Open) doubtful_.erase(session.tuple.local);
       if (!session.answered) answer(now, session);
       return;
     case Stream::State::Failed:
@@ -181,6 +193,7 @@ void Relay::advance(Instant now, SessionId id) {
   if (!session->joint) return outer_changed(now, *session);
   if (!session->joint->pump(now)) {
     ++statistics_.reset;
+    doubt(*session);
   } else if (session->joint->finished()) {
     session->inner->close(now);
     session->outer->close(now);

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <unordered_map>
 
 #include "firstflight/stack.hpp"
@@ -91,6 +92,7 @@ class Relay {
   void arrive(Instant now, Network::Arrival arrival, const Endpoint& inside, const IpAddress& stand_in);
   void observe(Session& session);
   void count(const Session& session) noexcept;
+  void doubt(const Session& session);
   void erase(Instant now, Session& session);
   Session* find(SessionId id);
 
@@ -104,6 +106,7 @@ class Relay {
   DatagramFlows datagrams_;
   std::unordered_map<SessionId, std::unique_ptr<Session>> sessions_;
   std::unordered_map<FourTuple, SessionId, TupleHash> by_tuple_;  // those whose program's connection is not accepted
+  std::set<Endpoint> doubtful_;  // failed after their program was answered, and have not stood since
   SessionId last_ = 0;
   Statistics statistics_;
 };

@@ -167,6 +167,23 @@ def test_failures_look_as_they_do_without(outside):
     assert outside.python(code) == without
 
 
+def test_a_server_that_has_cookies_refuses_at_most_once_as_a_reset(outside):
+    outside.server.nginx([SERVER], outside.lab.site())
+    said = outside.python("""
+        import errno, socket, urllib.request
+        urllib.request.urlopen("http://%s/").read()  # for the cookie
+        for _ in range(3):
+            connection = socket.socket()
+            try:
+                connection.connect(("%s", 9))
+                connection.send(b"x")
+                connection.recv(1)
+            except OSError as error:
+                print(errno.errorcode[error.errno])
+        """ % (SERVER, SERVER)).split()
+    assert said == ["ECONNRESET", "ECONNREFUSED", "ECONNREFUSED"]
+
+
 def test_half_close_and_reset_pass_both_ways(outside):
     server = outside.server.start("python3", "-u", "-c", textwrap.dedent("""
         import socket, struct
