@@ -91,19 +91,21 @@ Parsed<std::string> read_settings_file(const std::string& path) {
 }
 
 std::string DeviceName::to_string() const {
-  const char* scheme = ethernet ? "tap" : "tun";
+  const char* scheme = raw ? "raw" : ethernet ? "tap" : "tun";
   return netns.empty() ? fmt::format("{}:{}", scheme, name) : fmt::format("{}:{}@{}", scheme, name, netns);
 }
 
 Parsed<DeviceName> parse_device(std::string_view text) {
-  constexpr std::string_view kTun = "tun:", kTap = "tap:";
-  const bool ethernet = text.starts_with(kTap);
+  constexpr std::string_view kTun = "tun:", kTap = "tap:", kRaw = "raw:";
+  const bool raw = text.starts_with(kRaw);
+  const bool ethernet = raw || text.starts_with(kTap);
   if (!ethernet && !text.starts_with(kTun))
-    return std::unexpected(fmt::format("'{}' is no device; write tun:NAME or tap:NAME, such as tun:ff0", text));
+    return std::unexpected(
+        fmt::format("'{}' is no device; write tun:NAME, tap:NAME or raw:NAME, such as tun:ff0", text));
   text.remove_prefix(kTun.size());
   const std::size_t at = text.find('@');
   DeviceName device{std::string(text.substr(0, at)),
-                    at == std::string_view::npos ? std::string() : std::string(text.substr(at + 1)), ethernet};
+                    at == std::string_view::npos ? std::string() : std::string(text.substr(at + 1)), ethernet, raw};
   if (!is_file_name(device.name) || device.name.size() >= IFNAMSIZ)
     return std::unexpected(fmt::format("'{}' cannot name an interface; use 1 to {} characters without '/' and spaces",
                                        device.name, IFNAMSIZ - 1));
@@ -119,7 +121,7 @@ void add_stack_options(CLI::App& app, StackOptions& options) {
       app, "--device", options.device, parse_device,
       "tun:NAME: the TUN device that carries the packets; created and brought up if missing, attached to if it exists. "
       "tun:NAME@NETNS: in that network namespace. tap:NAME: a TAP device, on which neighbours are found by ARP and "
-      "neighbour discovery")
+      "neighbour discovery. raw:NAME: likewise an Ethernet interface that is there, shared with the kernel")
       ->type_name("tun:NAME")
       ->group(kGroup);
   add_typed_options(app, "--address", options.addresses, parse_interface_address,
@@ -193,6 +195,9 @@ void check_stack_options(const StackOptions& options) {
   const bool has_v6 = has_family_of(options.addresses, IpAddress::any_v6());
   if (has_v6 && options.mtu && *options.mtu < kMinIpv6Mtu)
     throw UsageError(fmt::format("--mtu {} is too small for IPv6; give at least {}", *options.mtu, kMinIpv6Mtu));
+  if (options.device->raw && !options.host_addresses.empty())
+    throw UsageError(
+        "--host-address is for tun: and tap:; with raw: the host has its own addresses and cannot reach the stack");
   check_gateways(options);
   check_host_addresses(options);
 }

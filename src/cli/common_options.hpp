@@ -13,11 +13,12 @@
 
 namespace ff::cli {
 
-// "tun:NAME", "tap:NAME", each with "@NETNS" behind it if wanted.
+// "tun:NAME", "tap:NAME", "raw:NAME", each with "@NETNS" behind it if wanted.
 struct DeviceName {
   std::string name;
   std::string netns;      // empty: the namespace of this process; otherwise /run/netns/NETNS
-  bool ethernet = false;  // tap
+  bool ethernet = false;  // tap and raw
+  bool raw = false;       // an interface that is there, shared with the kernel
 
   [[nodiscard]] std::string to_string() const;
   friend bool operator==(const DeviceName&, const DeviceName&) = default;

@@ -380,7 +380,8 @@ void RunProgram::print_trace() const {
 void check_via(const RunOptions& options) {
   if (options.via) return check_stack_options(options.stack);
   if (!options.stack.addresses.empty() || !options.stack.gateways.empty() || !options.stack.host_addresses.empty())
-    throw UsageError("--address, --gateway and --host-address are for a stack of our own; add --via tun:NAME");
+    throw UsageError(
+        "--address, --gateway and --host-address are for a stack of our own; add --via tun:NAME or raw:NAME");
 }
 
 // As the program ended, so do we.
@@ -432,12 +433,15 @@ void add_run_command(CLI::App& app) {
         if (text == "host") return std::optional<DeviceName>();
         const auto device = parse_device(text);
         if (!device)
-          return std::unexpected(fmt::format("'{}' is no way out; write host, or tun:NAME such as tun:ff0", text));
+          return std::unexpected(fmt::format(
+              "'{}' is no way out; write host, tun:NAME such as tun:ff0, or raw:NAME such as raw:eth0", text));
         return std::optional(*device);
       },
       "what carries the program's connections: host, the sockets of this machine with the kernel's Fast Open (needs no "
-      "privilege), or tun:NAME, firstflight's own TCP on that device; host")
-      ->type_name("host|tun:NAME");
+      "privilege), or firstflight's own TCP, on a TUN device (tun:NAME) or as one more host on an Ethernet interface "
+      "that "
+      "is there (raw:NAME); host")
+      ->type_name("host|tun:NAME|raw:NAME");
   add_typed_options(*command, "-p,--publish", options->publications, parse_publication,
                     "connections to this machine's (or the stack's) port OUTSIDE go to the program's port INSIDE, with "
                     "Fast Open, or with /udp datagrams; repeatable")

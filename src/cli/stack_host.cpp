@@ -18,6 +18,7 @@
 #include "cli/commands.hpp"
 #include "cli/control_client.hpp"
 #include "device/link.hpp"
+#include "device/raw_link.hpp"
 
 namespace ff::cli {
 namespace {
@@ -154,8 +155,8 @@ void StackHost::open_device(const StackOptions& options) {
   device_name_ = device.to_string();
   std::optional<NetworkNamespace> inside;
   if (!device.netns.empty()) inside.emplace(device.netns);
-  tun_ = usable(TunDevice::open(
-      {.name = device.name, .create = true, .offload = !options.no_offload, .ethernet = device.ethernet}));
+  const TunOptions tun{.name = device.name, .offload = !options.no_offload, .ethernet = device.ethernet};
+  tun_ = usable(device.raw ? open_raw_link(device.name, mac_address_of(options)) : TunDevice::open(tun));
   configure_link(*tun_, options);
   usable(tun_->refresh_mtu());
 }

@@ -408,6 +408,31 @@ def test_over_a_stack_of_our_own(outside):
     outside.run("curl", "-sS", harness.url(SERVER, port=9), options=via, status=7)  # curl's word for refused
 
 
+@pytest.mark.parametrize("options", [[], ["--no-offload"]], ids=["offloads", "plain"])
+def test_as_one_more_host_on_an_interface_that_is_there(outside, options):
+    own = "198.18.7.3"
+    site = outside.lab.site()
+    digest = harness.random_file(site / "large", 20 << 20)
+    outside.server.nginx([SERVER], site)
+    via = ["--via", "raw:wire0", "--address", own + "/24", *options]
+    commands = 2 * ("curl -sS %s &&" % harness.url(SERVER)) + "curl -sS %s | sha256sum" % harness.url(SERVER, "/large")
+    with outside.server.counting() as counted:
+        assert outside.run("sh", "-c", commands, options=via).stdout == "hello\nhello\n%s  -\n" % digest
+    assert counted["TCPFastOpenPassive"] >= 1
+    assert counted["TCPFastOpenPassiveFail"] == 0
+    running = outside.host.start(*outside.ff(*via, "-p", "8080:80", "--", "nginx", "-c", plain_nginx(outside.lab, site),
+                                             "-e", "stderr"))
+    # The host goes on using the interface, and what is ours is none of its business.
+    with outside.host.counting() as counted:
+        wait_until(lambda: outside.server.run("curl", "-sS", harness.url(own, port=8080), check=False).stdout == "hello\n",
+                   running.describe)
+        said = outside.server.run("sh", "-c", "curl -sS %s | sha256sum" % harness.url(own, "/large", 8080)).stdout
+        assert said == digest + "  -\n"
+        assert outside.host.run("curl", "-sS", harness.url(SERVER)).stdout == "hello\n"
+    assert counted["TCPAbortOnData"] == 0
+    assert outside.server.run("ip", "neigh", "show", own).stdout.split()[4].startswith("02:")
+
+
 def as_nobody(lab, words):
     """As a user without any capability; here /dev/net/tun may be root's alone, which it is nowhere else."""
     directory = lab.directory("dev")
@@ -455,7 +480,11 @@ def test_an_ordinary_user_needs_no_privilege(outside):
 
 def test_bad_command_lines_are_told_in_one_line(outside):
     for words, told in [([], "PROGRAM"), (["-p", "80:x", "--", "true"], "8080:80"), (["-p", "53/upd", "--", "true"], "5353:53/udp"),
-                        (["--via", "raw", "--", "true"], "tun:NAME"), (["--address", "10.0.0.1/24", "--", "true"], "--via"),
+                        (["--via", "raw", "--", "true"], "tun:NAME"),
+                        (["--via", "raw:none", "--address", "10.0.0.1/24", "--", "true"], "ip link"),
+                        (["--via", "raw:lo", "--address", "10.0.0.1/24", "--", "true"], "no Ethernet"),
+                        (["--via", "raw:wire0", "--address", "10.0.0.1/24", "--host-address", "10.0.0.2/24", "--",
+                          "true"], "--host-address is for"), (["--address", "10.0.0.1/24", "--", "true"], "--via"),
                         (["--server-first", "22,x", "--", "true"], "22,25"), (["--wiat", "1ms", "--", "true"], "no option")]:
         done = outside.host.run(*outside.ff(*words), check=False)
         assert done.returncode == 2, (words, done.stderr)
