@@ -38,6 +38,8 @@ TEST(DeviceOption, IsANameInThisNamespaceOrAnother) {
   EXPECT_EQ(parse_device("tun:ff0"), (DeviceName{"ff0", ""}));
   EXPECT_EQ(parse_device("tun:ff0@blue"), (DeviceName{"ff0", "blue"}));
   EXPECT_EQ(parse_device("tap:ff0@blue"), (DeviceName{"ff0", "blue", true}));
+  EXPECT_EQ(parse_device("raw:eth0"), (DeviceName{"eth0", "", true, true}));
+  EXPECT_EQ(parse_device("raw:eth0")->to_string(), "raw:eth0");
   EXPECT_EQ(parse_device("tap:ff0")->to_string(), "tap:ff0");
   EXPECT_EQ(parse_device("tun:ff0@blue")->to_string(), "tun:ff0@blue");
 }
