@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,6 +36,8 @@ struct Slab {
   void* owner;
   HeldCount* held_by;   // whose memory it counts as, while
   std::uint32_t holds;  // as many slices of it wait in queues
+  bool lent;            // by a Loan
+  bool copied;          // see Slice::note_copy()
 };
 
 inline void retain(Slab* slab) noexcept {
@@ -83,6 +86,12 @@ class Slice {
   [[nodiscard]] bool shares_memory_with(const Slice& other) const noexcept {
     return slab_ != nullptr && slab_ == other.slab_;
   }
+  // Of a Loan.
+  [[nodiscard]] bool is_lent() const noexcept { return slab_ != nullptr && slab_->lent; }
+  // Whoever copies bytes on their way out says so, for those who lend memory so that nobody need.
+  void note_copy() const noexcept {
+    if (slab_ != nullptr) slab_->copied = true;
+  }
 
   // The part from `offset`, `length` bytes long; both are cut to what is there.
   [[nodiscard]] Slice sub(std::uint32_t offset, std::uint32_t length = UINT32_MAX) const& noexcept {
@@ -100,6 +109,7 @@ class Slice {
  private:
   friend class SlabRef;
   friend class HeldSlice;
+  friend class Loan;
   Slice(detail::Slab* slab, const std::uint8_t* data, std::uint32_t size) noexcept
       : slab_(slab), data_(data), size_(size) {
     detail::retain(slab_);
@@ -134,6 +144,27 @@ class SlabRef {
   friend class SlabPool;
   explicit SlabRef(detail::Slab* slab) noexcept : slab_(slab) {}
   detail::Slab* slab_ = nullptr;
+};
+
+// Memory of an application's that slices are made of without copying. It must stay as it is until the last of them is
+// gone.
+class Loan {
+ public:
+  // `size`: how many bytes are lent in all. `over`: called when the last slice, and this, is gone; `copied`: somebody
+  // had to copy of it.
+  Loan(std::uint32_t size, std::function<void(bool copied)> over);
+  Loan(const Loan&) = delete;
+  Loan& operator=(const Loan&) = delete;
+  ~Loan() { detail::release(slab_); }
+
+  // Before there is any slice: nothing is lent after all, and nobody told.
+  void cancel() noexcept;
+  [[nodiscard]] Slice slice(ByteSpan part) const noexcept {
+    return Slice(slab_, part.data(), static_cast<std::uint32_t>(part.size()));
+  }
+
+ private:
+  detail::Slab* slab_;
 };
 
 // Slabs of one size, recycled. Slices may outlive the pool: the last of them frees what is left of it.

@@ -59,6 +59,7 @@ struct ConnectionInfo {
   bool ecn_seen = false;  // the peer's packets may be marked: one came so
   bool no_delay = false;
   std::uint8_t snd_wscale = 0, rcv_wscale = 0;
+  std::uint32_t mark = 0;  // SO_MARK
 
   // The path
   std::uint32_t snd_mss = 0;  // payload bytes of a full segment we send, options deducted

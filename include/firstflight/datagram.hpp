@@ -8,6 +8,7 @@
 #include "firstflight/bytes.hpp"
 #include "firstflight/error.hpp"
 #include "firstflight/network.hpp"
+#include "firstflight/stamps.hpp"
 
 namespace ff {
 
@@ -36,6 +37,16 @@ struct DatagramHeader {
   std::optional<std::uint8_t> ttl{};  // nothing: ip_default_ttl, or 1 to a group
   std::uint8_t traffic_class = 0;     // IP_TOS: DSCP and ECN
   PathMtuDiscovery path_mtu_discovery = PathMtuDiscovery::Want;
+};
+
+// What one datagram has that others of its socket have not: the control messages of sendmsg().
+struct DatagramExtras {
+  std::optional<std::uint8_t> ttl{};            // IP_TTL, IPV6_HOPLIMIT
+  std::optional<std::uint8_t> traffic_class{};  // IP_TOS, IPV6_TCLASS
+  // IP_PKTINFO, IPV6_PKTINFO: which of our addresses it is from, and by which interface it leaves.
+  std::optional<IpAddress> source{};
+  std::optional<InterfaceId> interface{};
+  StampRequest stamp{};
 };
 
 struct DatagramOptions {
@@ -67,7 +78,8 @@ struct Datagram {
   InterfaceId interface = 0;
   std::uint8_t ttl = 0;
   std::uint8_t traffic_class = 0;
-  Slice bytes;  // may be empty: datagrams of no bytes exist
+  Instant at{};  // when it came
+  Slice bytes;   // may be empty: datagrams of no bytes exist
 };
 
 // What the network said about a datagram that was sent: struct sock_extended_err.

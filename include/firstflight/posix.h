@@ -9,7 +9,9 @@
 #define FIRSTFLIGHT_POSIX_H
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -46,8 +48,14 @@ ssize_t ff_send(int fd, const void* data, size_t size, int flags);
 ssize_t ff_sendto(int fd, const void* data, size_t size, int flags, const struct sockaddr* address, socklen_t length);
 ssize_t ff_sendmsg(int fd, const struct msghdr* message, int flags);
 ssize_t ff_sendfile(int fd, int file, off_t* offset, size_t count);
+/* Between a socket and a pipe; the bytes are copied. */
+ssize_t ff_splice(int in, off64_t* in_offset, int out, off64_t* out_offset, size_t count, unsigned flags);
 
 int ff_poll(struct pollfd* descriptors, nfds_t count, int timeout_ms);
+int ff_ppoll(struct pollfd* descriptors, nfds_t count, const struct timespec* timeout, const sigset_t* mask);
+int ff_select(int count, fd_set* read, fd_set* write, fd_set* except, struct timeval* timeout);
+int ff_pselect(int count, fd_set* read, fd_set* write, fd_set* except, const struct timespec* timeout,
+               const sigset_t* mask);
 int ff_epoll_create1(int flags);
 int ff_epoll_ctl(int epoll, int operation, int fd, struct epoll_event* event);
 int ff_epoll_wait(int epoll, struct epoll_event* events, int count, int timeout_ms);

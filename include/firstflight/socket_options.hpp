@@ -47,10 +47,14 @@ struct SocketOptions {
   std::uint32_t rcvbuf = 0;           // SO_RCVBUF, bytes of window; 0: tcp_rmem, growing
   std::uint32_t sndbuf = 0;           // SO_SNDBUF, bytes; 0: tcp_wmem, growing
   std::uint64_t max_pacing_rate = 0;  // SO_MAX_PACING_RATE, bytes a second; 0: no bound
+  std::uint32_t mark = 0;             // SO_MARK: for whoever looks at sockets (`ff ss -e`)
+  bool receive_stamps = false;        // SO_TIMESTAMP and the like: Stack::last_arrival() can tell
 
   // ---- IPPROTO_IP, IPPROTO_IPV6 ----
-  std::uint32_t tos = 0;  // IP_TOS, IPV6_TCLASS: DSCP; the two bits of ECN are TCP's own
-  std::uint32_t ttl = 0;  // IP_TTL, IPV6_UNICAST_HOPS; 0: ip_default_ttl
+  std::uint32_t tos = 0;        // IP_TOS, IPV6_TCLASS: DSCP; the two bits of ECN are TCP's own
+  std::uint32_t ttl = 0;        // IP_TTL, IPV6_UNICAST_HOPS; 0: ip_default_ttl
+  bool receive_errors = false;  // IP_RECVERR: the application hears of ICMP errors that end nothing
+  bool freebind = false;        // IP_FREEBIND: bind() also to what is no address of ours (yet)
 
   // ---- IPPROTO_TCP ----
   bool no_delay = false;            // TCP_NODELAY
@@ -65,8 +69,9 @@ struct SocketOptions {
   std::uint32_t maxseg = 0;         // TCP_MAXSEG, bytes; 0: what the path's MTU allows
   CongestionName congestion{};      // TCP_CONGESTION; empty: tcp_congestion_control, on a connection what it has
   std::uint32_t notsent_lowat = 0;  // TCP_NOTSENT_LOWAT, bytes; 0: tcp_notsent_lowat
-  bool save_syn = false;            // TCP_SAVE_SYN; listeners
+  std::uint32_t save_syn = 0;       // TCP_SAVE_SYN; listeners. 2: with the header of the link
   std::uint32_t window_clamp = 0;   // TCP_WINDOW_CLAMP, bytes: the most that is offered at a time; 0: no bound
+  std::uint32_t tx_delay = 0;       // TCP_TX_DELAY, microseconds: how long each packet is kept before it goes out
 
   friend bool operator==(const SocketOptions&, const SocketOptions&) noexcept = default;
 };

@@ -34,6 +34,7 @@
 #include "firstflight/settings.hpp"
 #include "firstflight/socket_options.hpp"
 #include "firstflight/sockets.hpp"
+#include "firstflight/stamps.hpp"
 #include "firstflight/tcp_metrics.hpp"
 #include "firstflight/time.hpp"
 #include "firstflight/trace.hpp"
@@ -137,8 +138,9 @@ inline constexpr std::uint8_t kReadable = 4;     // bytes, or the end of the str
 inline constexpr std::uint8_t kWritable = 8;     // there is room again after a write() that was cut short
 inline constexpr std::uint8_t kPeerClosed = 16;  // the peer's FIN has come
 inline constexpr std::uint8_t kClosed = 32;      // the connection is over; info().error says whether in order
-inline constexpr std::uint8_t kError = 64;       // datagram socket: the network reported an error
-inline constexpr std::uint8_t kUrgent = 128;     // the peer has urgent data, or its byte has come: read_urgent()
+// The network reported an error, or next_stamp() has one.
+inline constexpr std::uint8_t kError = 64;
+inline constexpr std::uint8_t kUrgent = 128;  // the peer has urgent data, or its byte has come: read_urgent()
 }  // namespace event_bits
 
 // How write() goes about it: bits, after Linux's MSG_*.
@@ -171,6 +173,7 @@ struct ConnectionStatus {
   std::uint32_t unread = 0;     // bytes received and not read
   std::uint32_t unacked = 0;    // bytes written and not acknowledged
   std::uint32_t unsent = 0;     // of them
+  std::uint32_t written = 0;    // bytes ever written, modulo 2^32
   // FastOpenMode::OnFirstWrite with a cookie at hand: the SYN is held back, and so much of the first write goes with
   // it.
   std::optional<std::uint32_t> syn_room;
@@ -294,6 +297,15 @@ class Stack {
   // TCP_SAVED_SYN: IP and TCP header of the SYN that began this connection, once; NotFound where its listener was not
   // asked to save_syn, or it was told already.
   Result<std::string> take_saved_syn(ConnectionId connection);
+  // SO_TIMESTAMPING: the last of the bytes that were written is to be stamped. It must not be acknowledged yet.
+  Result<void> stamp_last_byte(Instant now, ConnectionId connection, const StampRequest& what);
+  // WouldBlock: there is none (a kError event tells of the next).
+  Result<TransmitStamp> next_stamp(ConnectionId connection);
+  // What ended a handshake, as a datagram socket is told of it. WouldBlock.
+  Result<DatagramError> receive_error(ConnectionId connection);
+  // What the network said last of a connection that goes on all the same, once (Linux's sk_err_soft); nothing: the
+  // peer was heard of since. With SocketOptions::receive_errors a kError event tells of it.
+  Result<std::optional<Error>> take_soft_error(ConnectionId connection);
   Result<void> set_user_data(ConnectionId connection, std::uint64_t user_data);
 
   // ---- commands: datagram sockets --------------------------------------------------------------------------------
@@ -304,8 +316,12 @@ class Stack {
   Result<void> connect(DatagramId socket, const Endpoint& remote);
   Result<void> disconnect(DatagramId socket);
   // One datagram, to `to` or to where the socket is connected. MessageTooLong, DestinationRequired, NetworkUnreachable;
+  // NotFound: there is no such interface as `extras` wants;
   // WouldBlock: no room (a kWritable event follows); an error that the network reported, once.
-  Result<void> send(Instant now, DatagramId socket, Slice bytes, const std::optional<Endpoint>& to = std::nullopt);
+  Result<void> send(Instant now, DatagramId socket, Slice bytes, const std::optional<Endpoint>& to = std::nullopt,
+                    const DatagramExtras& extras = {});
+  // When datagrams went out that were sent with StampRequest. WouldBlock: none has (a kError event tells of the next).
+  Result<TransmitStamp> next_stamp(DatagramId socket);
   // WouldBlock; an error that the network reported, once.
   Result<Datagram> receive(DatagramId socket);
   // What receive_errors kept, the oldest first. WouldBlock.
@@ -344,6 +360,9 @@ class Stack {
   [[nodiscard]] Result<ConnectionInfo> info(ConnectionId connection) const;
   [[nodiscard]] Result<ConnectionStatus> status(ConnectionId connection) const;
   [[nodiscard]] Result<ListenerStatus> status(ListenerId listener) const;
+  // SocketOptions::receive_stamps: when the last byte that was read came in, or the last of the next `peeked`. Nothing:
+  // before that option was set.
+  [[nodiscard]] Result<std::optional<Instant>> last_arrival(ConnectionId connection, std::uint32_t peeked = 0) const;
   [[nodiscard]] Result<SocketOptions> options(ConnectionId connection) const;
   // getsockname(): where port 0 was asked for, the one that was given.
   [[nodiscard]] Result<Endpoint> local(BindingId binding) const;

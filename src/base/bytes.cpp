@@ -35,6 +35,16 @@ struct SlabOfString : Slab {
 void release_copied(Slab* slab) noexcept { free_with_payload(slab); }
 void release_string(Slab* slab) noexcept { delete static_cast<SlabOfString*>(slab); }
 
+struct SlabOfLoan : Slab {
+  std::function<void(bool)> over;
+};
+
+void release_loan(Slab* slab) noexcept {
+  const auto* loan = static_cast<SlabOfLoan*>(slab);
+  if (loan->over) loan->over(loan->copied);
+  delete loan;
+}
+
 struct SlabOfPool : Slab {
   SlabOfPool* next_unused;
 };
@@ -107,6 +117,18 @@ Slice Slice::adopt(std::string text) {
   slab->release = detail::release_string;
   return Slice(slab, slab->data, slab->capacity);
 }
+
+Loan::Loan(std::uint32_t size, std::function<void(bool copied)> over) {
+  auto* slab = new detail::SlabOfLoan{};
+  slab->over = std::move(over);
+  slab->capacity = size;
+  slab->references = 1;
+  slab->release = detail::release_loan;
+  slab->lent = true;
+  slab_ = slab;
+}
+
+void Loan::cancel() noexcept { static_cast<detail::SlabOfLoan*>(slab_)->over = nullptr; }
 
 SlabPool::SlabPool(std::uint32_t slab_bytes, std::size_t keep)
     : core_(new detail::SlabPoolCore{.slab_bytes = slab_bytes, .keep = keep}) {}

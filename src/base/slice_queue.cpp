@@ -126,8 +126,10 @@ std::uint32_t SliceQueue::gather(std::uint32_t offset, std::uint32_t length, std
   if (length == 0) return 0;
   std::uint64_t position = begin_ + offset;
   const std::uint64_t end = position + length;
+  std::size_t lent = 0;
   for (std::size_t i = find(position); position < end && used < pieces.size(); ++i) {
     const Piece& piece = pieces_[i];
+    if (piece.slice->is_lent() && ++lent > kMaxLent) break;
     const auto skip = static_cast<std::uint32_t>(position - piece.begin);
     const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(piece.slice->size() - skip, end - position));
     pieces[used++] = piece.slice->sub(skip, count);

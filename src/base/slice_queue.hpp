@@ -37,6 +37,9 @@ class SliceQueue {
   // Copies out from `offset` on and removes nothing.
   std::uint32_t peek(MutableByteSpan into, std::uint32_t offset) const noexcept;
 
+  // How many pieces of lent memory go into one packet (as Linux's MAX_SKB_FRAGS).
+  static constexpr std::size_t kMaxLent = 17;
+
   // Puts the slices that cover `length` bytes from `offset` into `pieces`, as many as there is room for. Says how many
   // bytes they cover, and in `used` how many pieces.
   std::uint32_t gather(std::uint32_t offset, std::uint32_t length, std::span<Slice> pieces, std::uint16_t& used) const;

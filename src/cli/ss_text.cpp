@@ -72,6 +72,8 @@ Extras extras_of(const SocketInfo& socket, const SsStyle& style, Instant now) {
   if (!style.process.empty()) beside.push_back(fmt::format("users:(({}))", style.process));
   if (style.timers || style.extended) beside.push_back(timer_text(socket));
   if (style.extended) beside.push_back(fmt::format("sk:{:x}", socket.id));
+  if (style.extended && socket.connection && socket.connection->mark != 0)
+    beside.push_back(fmt::format("fwmark:{:#x}", socket.connection->mark));
   std::vector<std::string> below;
   if (style.memory) below.push_back(memory_text(socket.memory));
   if (style.info) below.push_back(ss_info(socket, now));

@@ -112,6 +112,7 @@ void Segmenter::copy_payload(std::uint8_t* to, std::uint32_t size, wire::Checksu
   while (size > 0) {
     const Slice& piece = packet_.payload_pieces[piece_];
     const std::uint32_t part = std::min(size, piece.size() - piece_offset_);
+    piece.note_copy();
     sum.add_and_copy({piece.data() + piece_offset_, part}, to);
     to += part;
     size -= part;
@@ -131,6 +132,7 @@ std::uint32_t write_completed(const TxPacket& packet, std::uint8_t* to) noexcept
   sum.add({transport, static_cast<std::size_t>(packet.header_size - packet.checksum_start)});
   std::uint8_t* end = to + packet.header_size;
   for (const Slice& piece : packet.payload()) {
+    piece.note_copy();
     sum.add_and_copy(piece.span(), end);
     end += piece.size();
   }
@@ -143,6 +145,7 @@ std::uint32_t write_joined(const TxPacket& packet, std::uint8_t* to) noexcept {
   std::uint8_t* end = to + packet.header_size;
   for (const Slice& piece : packet.payload()) {
     if (piece.empty()) continue;
+    piece.note_copy();
     std::memcpy(end, piece.data(), piece.size());
     end += piece.size();
   }

@@ -4,6 +4,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 #include <array>
@@ -20,11 +21,13 @@
 #include "packetdrill/interface.h"
 #include "packetdrill/kernel_settings.hpp"
 #include "packetdrill/virtual_host.hpp"
+#include "posix/file_transfer.hpp"
 
 namespace {
 
 using ff::packetdrill::KernelSettings;
 using ff::packetdrill::VirtualHost;
+using ff::posix::finish;
 using ff::posix::Sockets;
 
 // packetdrill's own defaults for the stack's side.
@@ -109,23 +112,17 @@ struct Plugin {
 // For getsockopt() below, which packetdrill calls as libc's.
 Plugin* current = nullptr;
 
-template <typename T>
-T finish(long result) noexcept {
-  if (result >= 0) return static_cast<T>(result);
-  errno = static_cast<int>(-result);
-  return -1;
+ff::posix::WithSockets sockets_of(void* userdata) {
+  return [&plugin = *static_cast<Plugin*>(userdata)](const std::function<long(Sockets&)>& call) {
+    const std::lock_guard lock(plugin.host.mutex());
+    plugin.settings.apply_to(plugin.host.stack());
+    return call(plugin.host.sockets());
+  };
 }
 
 template <typename T, typename Call>
 T with_sockets(void* userdata, Call&& call) {
-  auto& plugin = *static_cast<Plugin*>(userdata);
-  long result = 0;
-  {
-    const std::lock_guard lock(plugin.host.mutex());
-    plugin.settings.apply_to(plugin.host.stack());
-    result = call(plugin.host.sockets());
-  }
-  return finish<T>(result);
+  return finish<T>(sockets_of(userdata)(std::forward<Call>(call)));
 }
 
 // ---- calls
@@ -217,8 +214,12 @@ int do_epoll_wait(void* u, int epoll, epoll_event* events, int count, int timeou
   return with_sockets<int>(u, [&](Sockets& s) { return s.epoll_wait(epoll, events, count, timeout_ms); });
 }
 int do_pipe(void*, int ends[2]) { return ::pipe(ends); }
-// There is no pipe buffer here that a socket's data could move to.
-ssize_t do_splice(void*, int, loff_t*, int, loff_t*, size_t, unsigned int) { return finish<ssize_t>(-EINVAL); }
+// packetdrill has no way to say NULL: it points to the script's 0.
+ssize_t do_splice(void* u, int in, loff_t* in_offset, int out, loff_t* out_offset, size_t count, unsigned int flags) {
+  if (*in_offset == 0) in_offset = nullptr;
+  if (*out_offset == 0) out_offset = nullptr;
+  return finish<ssize_t>(ff::posix::splice(sockets_of(u), in, in_offset, out, out_offset, count, flags));
+}
 
 // ---- packets and time
 
@@ -317,7 +318,13 @@ FF_EXPORT void packetdrill_interface_init(const char* flags, packetdrill_interfa
                 .splice = do_splice};
 }
 
-// packetdrill calls it by libc's name, for what it shows to scripts in Python. Preloaded, this library has it.
+// packetdrill calls it by libc's name. Preloaded, this library has it.
+FF_EXPORT ssize_t sendfile(int fd, int file, off_t* offset, size_t count) noexcept {
+  if (is_ours(fd)) return finish<ssize_t>(ff::posix::send_file(sockets_of(current), fd, file, offset, count));
+  return next_in_line<ssize_t(int, int, off_t*, size_t)>("sendfile")(fd, file, offset, count);
+}
+
+// Likewise, for what it shows to scripts in Python. Preloaded, this library has it.
 FF_EXPORT int getsockopt(int fd, int level, int name, void* value, socklen_t* length) {
   if (is_ours(fd)) return do_getsockopt(current, fd, level, name, value, length);
   return next_in_line<int(int, int, int, void*, socklen_t*)>("getsockopt")(fd, level, name, value, length);

@@ -6,10 +6,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <csignal>
 #include <cstdarg>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,10 +20,12 @@
 
 #include "device/tun.hpp"
 #include "firstflight/posix.h"
+#include "posix/file_transfer.hpp"
 #include "posix/real_time_host.hpp"
 
 namespace {
 
+using ff::posix::finish;
 using ff::posix::RealTimeHost;
 using ff::posix::Sockets;
 
@@ -37,22 +42,20 @@ RealTimeHost& host() {
   return *one;
 }
 
-template <typename T>
-T finish(long result) noexcept {
-  if (result >= 0) return static_cast<T>(result);
-  errno = static_cast<int>(-result);
-  return -1;
-}
-
-template <typename T, typename Call>
-T locked(Call&& call) {
+// A call on the table, whose result is its own or -errno.
+long call(const std::function<long(Sockets&)>& f) {
   long result = 0;
   {
     const std::lock_guard lock(host().mutex());
-    result = call(host().sockets());
+    result = f(host().sockets());
   }
   if (RealTimeHost::take_broken_pipe()) std::raise(SIGPIPE);
-  return finish<T>(result);
+  return result;
+}
+
+template <typename T, typename Call>
+T locked(Call&& f) {
+  return finish<T>(call(std::forward<Call>(f)));
 }
 
 bool is_ours(int fd) {
@@ -181,43 +184,61 @@ ssize_t ff_sendmsg(int fd, const msghdr* message, int flags) {
   return locked<ssize_t>([&](Sockets& s) { return s.sendmsg(fd, message, flags); });
 }
 
-// The file is the kernel's. What was read and finds no room is read again next time.
 ssize_t ff_sendfile(int fd, int file, off_t* offset, size_t count) {
   if (!is_ours(fd)) return ::sendfile(fd, file, offset, count);
-  constexpr std::size_t kAtATime = 65536;
-  std::vector<char> block(std::min(count, kAtATime));
-  off_t position = offset != nullptr ? *offset : ::lseek(file, 0, SEEK_CUR);
-  if (position < 0) return offset != nullptr ? finish<ssize_t>(-EINVAL) : -1;
-  ssize_t total = 0;
-  while (static_cast<std::size_t>(total) < count) {
-    const std::size_t wanted = std::min(block.size(), count - static_cast<std::size_t>(total));
-    const ssize_t got = ::pread(file, block.data(), wanted, position);
-    if (got < 0 && total == 0) return -1;
-    if (got <= 0) break;
-    const bool more = static_cast<std::size_t>(total + got) < count;
-    const ssize_t sent = ff_send(fd, block.data(), static_cast<std::size_t>(got), more ? MSG_MORE : 0);
-    if (sent < 0 && total == 0) return -1;
-    if (sent <= 0) break;
-    total += sent;
-    position += sent;
-    if (sent < got) break;
-  }
-  if (offset != nullptr) {
-    *offset = position;
-  } else {
-    (void)::lseek(file, position, SEEK_SET);
-  }
-  return total;
+  return finish<ssize_t>(ff::posix::send_file(call, fd, file, offset, count));
+}
+ssize_t ff_splice(int in, off64_t* in_offset, int out, off64_t* out_offset, size_t count, unsigned flags) {
+  if (!is_ours(in) && !is_ours(out)) return ::splice(in, in_offset, out, out_offset, count, flags);
+  return finish<ssize_t>(ff::posix::splice(call, in, in_offset, out, out_offset, count, flags));
 }
 
 }  // extern "C"
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
+Clock::time_point deadline_in(int timeout_ms) {
+  if (timeout_ms < 0) return Clock::time_point::max();
+  return Clock::now() + std::chrono::milliseconds(timeout_ms);
+}
+
+// Nothing: it is no time.
+std::optional<Clock::time_point> deadline_in(const timespec* timeout) {
+  if (timeout == nullptr) return Clock::time_point::max();
+  if (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= 1'000'000'000) return std::nullopt;
+  constexpr std::int64_t kForEver = INT64_C(1) << 32;
+  if (timeout->tv_sec >= kForEver) return Clock::time_point::max();
+  return Clock::now() + std::chrono::seconds(timeout->tv_sec) + std::chrono::nanoseconds(timeout->tv_nsec);
+}
+
+int left_until(Clock::time_point deadline) {
+  if (deadline == Clock::time_point::max()) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, INT_MAX));
+}
+
+// The signals that ppoll() and pselect() let come while they wait, and no longer. Unlike the kernel's, a signal that
+// comes does not end a wait of ours.
+class SignalMask {
+ public:
+  explicit SignalMask(const sigset_t* mask) : changed_(mask != nullptr) {
+    if (changed_) ::pthread_sigmask(SIG_SETMASK, mask, &before_);
+  }
+  SignalMask(const SignalMask&) = delete;
+  SignalMask& operator=(const SignalMask&) = delete;
+  ~SignalMask() {
+    if (changed_) ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+ private:
+  bool changed_;
+  sigset_t before_{};
+};
+
 // Our own among these as they are now, and the kernel's when it has something or our bell rings.
-int poll_mixed(std::vector<pollfd>& own, std::vector<pollfd>& others, int timeout_ms) {
-  using Clock = std::chrono::steady_clock;
-  const auto deadline = Clock::now() + std::chrono::milliseconds(timeout_ms);
+int poll_mixed(std::vector<pollfd>& own, std::vector<pollfd>& others, Clock::time_point deadline) {
   std::optional<RealTimeHost::Bell> bell;
   {
     const std::lock_guard lock(host().mutex());
@@ -227,11 +248,7 @@ int poll_mixed(std::vector<pollfd>& own, std::vector<pollfd>& others, int timeou
   int found = 0;
   while (found == 0) {
     const int ready = locked<int>([&](Sockets& s) { return s.poll(own.data(), own.size(), 0); });
-    int wait = -1;
-    if (timeout_ms >= 0) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-      wait = static_cast<int>(std::max<std::int64_t>(left, 0));
-    }
+    const int wait = left_until(deadline);
     if (::poll(others.data(), others.size(), ready > 0 ? 0 : wait) < 0) {
       found = -1;
       break;
@@ -247,11 +264,7 @@ int poll_mixed(std::vector<pollfd>& own, std::vector<pollfd>& others, int timeou
   return found;
 }
 
-}  // namespace
-
-extern "C" {
-
-int ff_poll(pollfd* descriptors, nfds_t count, int timeout_ms) {
+int poll_until(pollfd* descriptors, nfds_t count, Clock::time_point deadline) {
   std::vector<pollfd> own, others;
   for (nfds_t i = 0; i < count; ++i) {
     const bool ours = is_ours(descriptors[i].fd);
@@ -261,11 +274,87 @@ int ff_poll(pollfd* descriptors, nfds_t count, int timeout_ms) {
   const auto none = [](const std::vector<pollfd>& list) {
     return std::ranges::all_of(list, [](const pollfd& entry) { return entry.fd < 0; });
   };
-  if (none(others)) return locked<int>([&](Sockets& s) { return s.poll(descriptors, count, timeout_ms); });
-  if (none(own)) return ::poll(descriptors, count, timeout_ms);
-  const int found = poll_mixed(own, others, timeout_ms);
+  if (none(others)) return locked<int>([&](Sockets& s) { return s.poll(descriptors, count, left_until(deadline)); });
+  if (none(own)) return ::poll(descriptors, count, left_until(deadline));
+  const int found = poll_mixed(own, others, deadline);
   for (nfds_t i = 0; i < count; ++i) descriptors[i].revents = static_cast<short>(own[i].revents | others[i].revents);
   return found;
+}
+
+// What a set of select() asks for, and when it has that (Linux's POLLIN_SET, POLLOUT_SET and POLLEX_SET).
+struct SelectSet {
+  fd_set* set;
+  short asked, ready;
+};
+
+int select_until(int count, fd_set* read, fd_set* write, fd_set* except, Clock::time_point deadline) {
+  if (count < 0) return finish<int>(-EINVAL);
+  const std::array<SelectSet, 3> sets{{
+      {read, POLLIN | POLLRDNORM | POLLRDBAND, POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR},
+      {write, POLLOUT | POLLWRNORM | POLLWRBAND, POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR},
+      {except, POLLPRI, POLLPRI},
+  }};
+  std::vector<pollfd> entries;
+  for (int fd = 0; fd < std::min(count, FD_SETSIZE); ++fd) {
+    short events = 0;
+    for (const SelectSet& one : sets)
+      if (one.set != nullptr && FD_ISSET(fd, one.set)) events = static_cast<short>(events | one.asked);
+    if (events == 0) continue;
+    if (!is_ours(fd) && ::fcntl(fd, F_GETFD) < 0) return finish<int>(-EBADF);
+    entries.push_back({fd, events, 0});
+  }
+  int found = 0;
+  do {
+    const int ready = poll_until(entries.data(), entries.size(), deadline);
+    if (ready < 0) return -1;
+    found = 0;
+    for (pollfd& entry : entries) {
+      const int before = found;
+      for (const SelectSet& one : sets)
+        if ((entry.events & one.asked) == one.asked && (entry.revents & one.ready) != 0) ++found;
+      // What is an error to poll() alone, the set for exceptions never has: it is waited for no more.
+      if (entry.revents != 0 && found == before) entry.fd = -1;
+    }
+    if (ready == 0) break;
+  } while (found == 0 && left_until(deadline) != 0);
+  for (const SelectSet& one : sets)
+    if (one.set != nullptr) FD_ZERO(one.set);
+  for (const pollfd& entry : entries)
+    for (const SelectSet& one : sets)
+      if ((entry.events & one.asked) == one.asked && (entry.revents & one.ready) != 0) FD_SET(entry.fd, one.set);
+  return found;
+}
+
+}  // namespace
+
+extern "C" {
+
+int ff_poll(pollfd* descriptors, nfds_t count, int timeout_ms) {
+  return poll_until(descriptors, count, deadline_in(timeout_ms));
+}
+int ff_ppoll(pollfd* descriptors, nfds_t count, const timespec* timeout, const sigset_t* mask) {
+  const auto deadline = deadline_in(timeout);
+  if (!deadline) return finish<int>(-EINVAL);
+  const SignalMask while_waiting(mask);
+  return poll_until(descriptors, count, *deadline);
+}
+int ff_select(int count, fd_set* read, fd_set* write, fd_set* except, timeval* timeout) {
+  if (timeout == nullptr) return select_until(count, read, write, except, Clock::time_point::max());
+  if (timeout->tv_sec < 0 || timeout->tv_usec < 0) return finish<int>(-EINVAL);
+  const auto deadline =
+      Clock::now() + std::chrono::seconds(timeout->tv_sec) + std::chrono::microseconds(timeout->tv_usec);
+  const int result = select_until(count, read, write, except, deadline);
+  // As Linux: what is left of it.
+  const auto left = std::max(std::chrono::duration_cast<std::chrono::microseconds>(deadline - Clock::now()),
+                             std::chrono::microseconds(0));
+  *timeout = {.tv_sec = left.count() / 1'000'000, .tv_usec = left.count() % 1'000'000};
+  return result;
+}
+int ff_pselect(int count, fd_set* read, fd_set* write, fd_set* except, const timespec* timeout, const sigset_t* mask) {
+  const auto deadline = deadline_in(timeout);
+  if (!deadline) return finish<int>(-EINVAL);
+  const SignalMask while_waiting(mask);
+  return select_until(count, read, write, except, *deadline);
 }
 int ff_epoll_create1(int flags) {
   return locked<int>([&](Sockets& s) { return s.epoll_create1(flags); });

@@ -22,11 +22,16 @@ long minus_errno(Error error) noexcept { return -static_cast<long>(to_errno(erro
 void DatagramSocket::look() {
   if (!is_open()) return;
   if (const auto error = stack().take_error(socket_); error && *error) error_ = to_errno(**error);
-  if (first_error_ || !(call_options_.receive_errors || call_options_.receive_errors6)) return;
-  auto error = stack().receive_error(socket_);
-  if (!error) return;
-  error_ = to_errno(error->error);  // connected or not, as Linux
-  first_error_ = *std::move(error);
+  while (const auto error = stack().receive_error(socket_)) {
+    error_ = to_errno(error->error);  // connected or not, as Linux
+    queue(error_of(*error));
+  }
+  while (const auto stamp = stack().next_stamp(socket_)) add_stamp(*stamp);
+}
+
+long DatagramSocket::begin_stamp_keys(bool /*by_write*/) {
+  next_stamp_key_ = 0;
+  return 0;
 }
 
 void DatagramSocket::happened(const Event& event) {
@@ -42,7 +47,7 @@ void DatagramSocket::happened(const Event& event) {
 std::uint32_t DatagramSocket::poll() {
   look();
   std::uint32_t events = 0;
-  if (error_ != 0 || first_error_) events |= EPOLLERR;
+  if (error_ != 0 || !errors_.empty()) events |= EPOLLERR;
   if ((shutdown_ & kReceiveShut) != 0) events |= EPOLLRDHUP | EPOLLIN | EPOLLRDNORM;
   if (shutdown_ == kBothShut) events |= EPOLLHUP;
   if (!is_open()) return events | EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
@@ -208,7 +213,7 @@ long DatagramSocket::set_own_option(int level, int name, const OptionValue& valu
   cork_ = number != 0;
   if (cork_ || !corked_) return 0;
   const Slice whole = Slice::adopt(*std::exchange(corked_, std::nullopt));
-  (void)send_whole(whole, corked_to_, MSG_DONTWAIT);
+  (void)send_whole(whole, corked_to_, corked_extras_, MSG_DONTWAIT);
   return 0;
 }
 

@@ -28,6 +28,10 @@ class DatagramSocket final : public Socket {
   void happened(const Event& event) override;
 
  private:
+  // What is special about one message.
+  struct Extras : DatagramExtras {
+    std::uint32_t timestamping = 0;
+  };
   // Takes note of what happened in the meantime.
   void look();
   [[nodiscard]] bool is_open() const noexcept { return socket_.generation != 0; }
@@ -36,9 +40,11 @@ class DatagramSocket final : public Socket {
   [[nodiscard]] DatagramOptions datagram_options() const noexcept;
   long read_destination(const sockaddr* address, socklen_t length, Endpoint& remote) const noexcept;
   long destination_of(const msghdr& message, std::optional<Endpoint>& to) const noexcept;
-  long send_whole(const Slice& bytes, const std::optional<Endpoint>& to, int flags);
-  long receive_error(msghdr& message);
-  void describe(const Datagram& datagram, msghdr& message) const noexcept;
+  long send_whole(const Slice& bytes, const std::optional<Endpoint>& to, Extras extras, int flags);
+  void describe(const Datagram& datagram, msghdr& message);
+  long read_controls(const msghdr& message, bool over_v4, Extras& extras) const;
+  long read_ip_control(const Control& control, Extras& extras) const;
+  long read_ipv6_control(const Control& control, Extras& extras) const;
   long close() override;
 
   long set_own_option(int level, int name, const OptionValue& value) override;
@@ -47,6 +53,7 @@ class DatagramSocket final : public Socket {
   int take_error() override;
   [[nodiscard]] int protocol() const noexcept override;
   SocketMemory memory() override;
+  long begin_stamp_keys(bool by_write) override;
   long path_mtu() override;
   bool is_bound() override { return is_open(); }
 
@@ -55,14 +62,14 @@ class DatagramSocket final : public Socket {
   bool bound_ = false;  // by bind()
   Endpoint local_{};
   std::optional<Endpoint> remote_;
-  int error_ = 0;  // sk_err
   unsigned shutdown_ = 0;
   // Taken from the stack to be looked at, and not read yet.
   std::optional<Datagram> first_;
-  std::optional<DatagramError> first_error_;
   // MSG_MORE, UDP_CORK: what has been given of the datagram so far.
   std::optional<std::string> corked_;
   std::optional<Endpoint> corked_to_;
+  Extras corked_extras_;
+  std::uint32_t next_stamp_key_ = 0;  // sk_tskey
   bool cork_ = false;
 };
 

@@ -1,9 +1,8 @@
-// Datagrams out and in, after Linux's udp_sendmsg(), udp_recvmsg() and ip_recv_error().
-#include <arpa/inet.h>  // and struct timespec, which the next one lacks
-#include <linux/errqueue.h>
+// Datagrams out and in, after Linux's udp_sendmsg(), udp_recvmsg() and ip_cmsg_send().
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -27,6 +26,27 @@ in_addr v4_of(const IpAddress& address) noexcept {
   in_addr result;
   std::memcpy(&result, address.v4_bytes().data(), sizeof result);
   return result;
+}
+
+IpAddress address_of(const in_addr& address) noexcept {
+  std::array<std::uint8_t, 4> bytes;
+  std::memcpy(bytes.data(), &address, 4);
+  return IpAddress::v4(bytes);
+}
+
+IpAddress address_of(const in6_addr& address) noexcept {
+  std::array<std::uint8_t, 16> bytes;
+  std::memcpy(bytes.data(), &address, 16);
+  return IpAddress::v6(bytes);
+}
+
+// A datagram is in one piece: of several a copy is made.
+Slice gather_or_lend(const msghdr& message, std::size_t size, const std::optional<Loan>& loan) {
+  if (!loan) return gather(message, size);
+  const MutableByteSpan piece = piece_at(message, 0);
+  if (piece.size() >= size) return loan->slice(piece.first(size));
+  loan->slice({}).note_copy();
+  return gather(message, size);
 }
 
 in6_addr v6_of(const IpAddress& address) noexcept {
@@ -59,41 +79,119 @@ long DatagramSocket::destination_of(const msghdr& message, std::optional<Endpoin
   return 0;
 }
 
+// Linux's ip_cmsg_send(). Returns 0 or -errno.
+long DatagramSocket::read_ip_control(const Control& control, Extras& extras) const {
+  int number = 0;
+  std::uint8_t octet = 0;
+  in_pktinfo info;
+  switch (control.type) {
+    case IP_PKTINFO:
+      if (!control.read(info)) return -EINVAL;
+      if (info.ipi_ifindex != 0) extras.interface = static_cast<InterfaceId>(info.ipi_ifindex - 1);
+      if (info.ipi_spec_dst.s_addr != INADDR_ANY) extras.source = address_of(info.ipi_spec_dst);
+      return 0;
+    case IP_TTL:
+      if (!control.read(number) || number < 1 || number > 255) return -EINVAL;
+      extras.ttl = static_cast<std::uint8_t>(number);
+      return 0;
+    case IP_TOS:
+      if (control.read(octet))
+        number = octet;
+      else if (!control.read(number) || number < 0 || number > 255)
+        return -EINVAL;
+      extras.traffic_class = static_cast<std::uint8_t>(number);
+      return 0;
+    default:
+      return -EINVAL;
+  }
+}
+
+// Linux's ip6_datagram_send_ctl().
+long DatagramSocket::read_ipv6_control(const Control& control, Extras& extras) const {
+  int number = 0;
+  in6_pktinfo info;
+  switch (control.type) {
+    case IPV6_PKTINFO: {
+      if (control.data.size() < sizeof info) return -EINVAL;
+      std::memcpy(&info, control.data.data(), sizeof info);
+      if (info.ipi6_ifindex != 0) extras.interface = static_cast<InterfaceId>(info.ipi6_ifindex - 1);
+      const IpAddress source = address_of(info.ipi6_addr);
+      if (!source.is_any()) extras.source = source;
+      return 0;
+    }
+    case IPV6_HOPLIMIT:
+    case IPV6_TCLASS:
+      if (!control.read(number) || number < -1 || number > 255) return -EINVAL;
+      if (number == -1 && control.type == IPV6_HOPLIMIT) return 0;  // the default; the other is cut to a byte
+      (control.type == IPV6_TCLASS ? extras.traffic_class : extras.ttl) = static_cast<std::uint8_t>(number);
+      return 0;
+    default:
+      return -EINVAL;
+  }
+}
+
+long DatagramSocket::read_controls(const msghdr& message, bool over_v4, Extras& extras) const {
+  extras.timestamping = stamping_.flags;
+  return for_each_control(message, [&](const Control& control) -> long {
+    if (control.level == SOL_SOCKET) return read_socket_control(control, extras.timestamping);
+    if (control.level == IPPROTO_UDP && protocol_ == DatagramProtocol::Udp) return -EINVAL;
+    if (over_v4 && control.level == IPPROTO_IP) return read_ip_control(control, extras);
+    if (over_v4 && control.level == IPPROTO_IPV6 && family() == AF_INET6 && control.type == IPV6_PKTINFO) {
+      if (const long wrong = read_ipv6_control(control, extras); wrong != 0) return wrong;
+      return !extras.source || extras.source->is_v4() ? 0 : -EINVAL;
+    }
+    if (!over_v4 && control.level == IPPROTO_IPV6) return read_ipv6_control(control, extras);
+    return 0;
+  });
+}
+
 long DatagramSocket::send(const msghdr& message, int flags) {
   const long size = total_size(message);
   if (size < 0) return size;
   if (static_cast<std::size_t>(size) > kMaxDatagram) return -EMSGSIZE;
   if ((flags & MSG_OOB) != 0 && family() == AF_INET) return -EOPNOTSUPP;  // udpv6_sendmsg() takes no notice
-  if (message.msg_controllen > 0) return -EINVAL;
   std::optional<Endpoint> to;
   if (const long wrong = destination_of(message, to); wrong != 0 && !corked_) return wrong;
+  Extras extras;
+  const bool over_v4 = to ? to->address.is_v4() : remote_ && remote_->address.is_v4();
+  if (const long wrong = read_controls(message, over_v4, extras); wrong != 0) return wrong;
   const bool more = cork_ || (flags & MSG_MORE) != 0;
-  Slice bytes = gather(message, static_cast<std::size_t>(size));
+  std::uint32_t call = 0;
+  std::optional<Loan> loan = lend(static_cast<std::size_t>(size), flags, call);
+  Slice bytes = gather_or_lend(message, static_cast<std::size_t>(size), loan);
   if (!more && !corked_) {
-    const long wrong = send_whole(bytes, to, flags);
+    const long wrong = send_whole(bytes, to, extras, flags);
+    if (wrong != 0 && loan) take_back(*loan, call);
     return wrong == 0 ? size : wrong;
   }
   if (!corked_) {
     corked_.emplace();
     corked_to_ = to;
+    corked_extras_ = extras;
   }
   if (corked_->size() + bytes.size() > kMaxDatagram) return -EMSGSIZE;
   corked_->append(bytes.text());
+  bytes.note_copy();
   if (more) return size;
-  const long wrong = send_whole(Slice::adopt(*std::exchange(corked_, std::nullopt)), corked_to_, flags);
+  const long wrong = send_whole(Slice::adopt(*std::exchange(corked_, std::nullopt)), corked_to_, corked_extras_, flags);
   return wrong == 0 ? size : wrong;
 }
 
-long DatagramSocket::send_whole(const Slice& bytes, const std::optional<Endpoint>& to, int flags) {
+long DatagramSocket::send_whole(const Slice& bytes, const std::optional<Endpoint>& to, Extras extras, int flags) {
   if (!is_open())
     if (const long wrong = open({any_of(family()), 0}); wrong != 0) return wrong;
-  return system_.until(send_deadline(flags), [&]() -> long {
+  extras.stamp = stamps_wanted(extras.timestamping);
+  extras.stamp.key = next_stamp_key_;
+  const long result = system_.until(send_deadline(flags), [&]() -> long {
     look();
     if (error_ != 0) return -std::exchange(error_, 0);
     if ((shutdown_ & kSendShut) != 0) return -EPIPE;  // without a signal
-    const auto sent = stack().send(system_.now(), socket_, bytes, to);
+    const auto sent = stack().send(system_.now(), socket_, bytes, to, extras);
+    if (!sent && sent.error() == Error::NotFound) return -ENODEV;
     return sent ? 0 : -static_cast<long>(to_errno(sent.error()));
   });
+  if (result == 0 && extras.stamp.kinds != 0) ++next_stamp_key_;
+  return result;
 }
 
 // ---- receiving -----------------------------------------------------------------------------------------------------
@@ -101,7 +199,10 @@ long DatagramSocket::send_whole(const Slice& bytes, const std::optional<Endpoint
 long DatagramSocket::receive(msghdr& message, int flags) {
   const long size = total_size(message);
   if (size < 0) return size;
-  if ((flags & MSG_ERRQUEUE) != 0) return receive_error(message);
+  if ((flags & MSG_ERRQUEUE) != 0) {
+    look();
+    return receive_error(message);
+  }
   const long result = system_.until(receive_deadline(flags), [&]() -> long {
     look();
     if (error_ != 0) return -std::exchange(error_, 0);
@@ -126,9 +227,10 @@ long DatagramSocket::receive(msghdr& message, int flags) {
 }
 
 // Where it came from, and the control messages that were asked for.
-void DatagramSocket::describe(const Datagram& datagram, msghdr& message) const noexcept {
+void DatagramSocket::describe(const Datagram& datagram, msghdr& message) {
   ControlWriter control(message);
   put_name(message, family(), datagram.source);
+  if (options_.receive_stamps) tell_time(datagram.at, false, control);
   const int index = datagram.interface + 1;
   const bool v4 = datagram.destination.is_v4();
   const int hops = datagram.ttl;
@@ -141,41 +243,6 @@ void DatagramSocket::describe(const Datagram& datagram, msghdr& message) const n
     control.add(IPPROTO_IPV6, IPV6_PKTINFO, in6_pktinfo{v6_of(datagram.destination), static_cast<unsigned>(index)});
   if (!v4 && call_options_.receive_hop_limit) control.add(IPPROTO_IPV6, IPV6_HOPLIMIT, hops);
   if (!v4 && call_options_.receive_traffic_class) control.add(IPPROTO_IPV6, IPV6_TCLASS, traffic_class);
-}
-
-// What the network said of a datagram, the oldest first; it never waits.
-long DatagramSocket::receive_error(msghdr& message) {
-  look();
-  ControlWriter control(message);
-  if (!first_error_) {
-    message.msg_namelen = 0;
-    return -EAGAIN;
-  }
-  const DatagramError error = *std::exchange(first_error_, std::nullopt);
-  look();
-  error_ = first_error_ ? to_errno(first_error_->error) : 0;
-
-  struct {
-    sock_extended_err said{};
-    sockaddr_in6 offender{};
-  } told;
-  const bool v4 = error.destination.address.is_v4();
-  told.said.ee_errno = static_cast<std::uint32_t>(to_errno(error.error));
-  told.said.ee_origin = !error.from ? SO_EE_ORIGIN_LOCAL : v4 ? SO_EE_ORIGIN_ICMP : SO_EE_ORIGIN_ICMP6;
-  told.said.ee_type = error.type;
-  told.said.ee_code = error.code;
-  told.said.ee_info = error.mtu;
-  const int level = family() == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
-  auto* offender = reinterpret_cast<sockaddr*>(&told.offender);
-  socklen_t length = sizeof told.offender;
-  if (error.from) (void)write_address(family(), {*error.from, 0}, offender, &length);
-  const std::size_t size = sizeof told.said + (family() == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
-  control.add(level, level == IPPROTO_IP ? IP_RECVERR : IPV6_RECVERR, &told, size);
-  put_name(message, family(), error.destination);
-  message.msg_flags |= MSG_ERRQUEUE;
-  const std::size_t copied = scatter(message, error.bytes.span());
-  if (copied < error.bytes.size()) message.msg_flags |= MSG_TRUNC;
-  return static_cast<long>(copied);
 }
 
 }  // namespace ff::posix

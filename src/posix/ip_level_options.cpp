@@ -16,6 +16,14 @@ int without_ecn(int value, bool stream) noexcept { return stream ? value & ~kEcn
 
 }  // namespace
 
+long Socket::set_receive_errors(bool& setting, bool on) {
+  const bool old = setting;
+  setting = on;
+  const long wrong = change(options_.receive_errors, call_options_.receive_errors || call_options_.receive_errors6);
+  if (wrong != 0) setting = old;
+  return wrong;
+}
+
 long Socket::set_ip_option(int name, const OptionValue& value) {
   int number = 0;
   if (const long wrong = value.read_short(number); wrong != 0) return wrong;
@@ -33,8 +41,10 @@ long Socket::set_ip_option(int name, const OptionValue& value) {
       return change(call_options_.mtu_discover, number);
     case IP_BIND_ADDRESS_NO_PORT:
       return change(call_options_.bind_no_port, number != 0);
+    case IP_FREEBIND:
+      return stream ? change(options_.freebind, number != 0) : -ENOPROTOOPT;
     case IP_RECVERR:
-      return switch_for_datagrams(call_options_.receive_errors);
+      return set_receive_errors(call_options_.receive_errors, number != 0);
     case IP_PKTINFO:
       return switch_for_datagrams(call_options_.packet_info);
     case IP_RECVTTL:
@@ -63,6 +73,8 @@ long Socket::get_ip_option(int name, const OptionRoom& room) {
     }
     case IP_HDRINCL:  // raw sockets have it
       return put(false);
+    case IP_FREEBIND:
+      return put(options_.freebind);
     case IP_BIND_ADDRESS_NO_PORT:
       return put(call_options_.bind_no_port);
     case IP_RECVERR:
@@ -103,7 +115,7 @@ long Socket::set_ipv6_option(int name, const OptionValue& value) {
       if (number > IPV6_PMTUDISC_DO || (stream && number == IPV6_PMTUDISC_DONT)) return -ENOPROTOOPT;
       return change(call_options_.mtu_discover, number);
     case IPV6_RECVERR:
-      return switch_for_datagrams(call_options_.receive_errors6);
+      return too_short ? -EINVAL : set_receive_errors(call_options_.receive_errors6, number != 0);
     case IPV6_RECVPKTINFO:
       return switch_for_datagrams(call_options_.packet_info6);
     case IPV6_RECVHOPLIMIT:

@@ -4,8 +4,11 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <span>
 
 #include "firstflight/bytes.hpp"
 
@@ -20,6 +23,40 @@ MutableByteSpan piece_at(const msghdr& message, std::size_t offset) noexcept;
 // Copies `bytes` into the pieces; says how many there was room for.
 std::size_t scatter(const msghdr& message, ByteSpan bytes) noexcept;
 Slice gather(const msghdr& message, std::size_t size);
+
+// A control message of sendmsg().
+struct Control {
+  int level, type;
+  std::span<const std::byte> data;
+
+  // False: it is not of that size.
+  template <typename T>
+  bool read(T& value) const noexcept {
+    if (data.size() != sizeof value) return false;
+    std::memcpy(&value, data.data(), sizeof value);
+    return true;
+  }
+};
+
+// Calls f(Control), which returns 0 or -errno, with each; -EINVAL where their lengths cannot be.
+template <typename F>
+long for_each_control(const msghdr& message, F&& f) {
+  const auto* const bytes = static_cast<const std::byte*>(message.msg_control);
+  std::size_t left = bytes == nullptr ? 0 : message.msg_controllen;
+  for (std::size_t at = 0; left >= sizeof(cmsghdr);) {
+    cmsghdr header;
+    std::memcpy(&header, bytes + at, sizeof header);
+    if (header.cmsg_len < sizeof header || header.cmsg_len > left) return -EINVAL;
+    if (const long wrong =
+            f(Control{header.cmsg_level, header.cmsg_type, {bytes + at + CMSG_LEN(0), header.cmsg_len - CMSG_LEN(0)}});
+        wrong != 0)
+      return wrong;
+    const std::size_t step = std::min(CMSG_ALIGN(header.cmsg_len), left);
+    at += step;
+    left -= step;
+  }
+  return 0;
+}
 
 // Adds control messages to what recvmsg() was given room for, and says in the end how much it was.
 class ControlWriter {

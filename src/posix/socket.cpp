@@ -1,8 +1,13 @@
 #include "posix/socket.hpp"
 
 #include <netinet/in.h>
+#include <sys/epoll.h>
 
+#include <algorithm>
 #include <cerrno>
+
+#include "posix/address.hpp"
+#include "posix/message.hpp"
 
 namespace ff::posix {
 
@@ -26,6 +31,83 @@ Instant Socket::send_deadline(int flags) {
 long Socket::broken_pipe(int flags) {
   if ((flags & MSG_NOSIGNAL) == 0) system_.host.broken_pipe();
   return -EPIPE;
+}
+
+// Linux's __sock_cmsg_send(). A mark of one packet's own would do nothing, nor would its priority: as little as there.
+long Socket::read_socket_control(const Control& control, std::uint32_t& timestamping) const noexcept {
+  std::uint32_t number = 0;
+  switch (control.type) {
+    case SO_TIMESTAMPING:
+      return read_timestamping(control, timestamping);
+    case SO_MARK:
+    case SO_PRIORITY:
+      return control.read(number) ? 0 : -EINVAL;
+    case SCM_RIGHTS:
+    case SCM_CREDENTIALS:
+      return 0;
+    default:
+      return -EINVAL;
+  }
+}
+
+// ---- the error queue
+
+// Linux's ip_recv_error() and ipv6_recv_error().
+long Socket::receive_error(msghdr& message) {
+  ControlWriter control(message);
+  const socklen_t room_for_name = message.msg_namelen;
+  message.msg_namelen = 0;
+  const std::optional<QueuedError> error = errors_.take(error_);
+  if (!error) return -EAGAIN;
+  struct {
+    sock_extended_err said{};
+    sockaddr_in6 offender{};
+  } told;
+  told.said = error->said;
+  if (error->offender) {
+    socklen_t length = sizeof told.offender;
+    (void)write_address(family_, {*error->offender, 0}, reinterpret_cast<sockaddr*>(&told.offender), &length);
+  }
+  if (error->destination && message.msg_name != nullptr) {
+    socklen_t length = room_for_name;
+    (void)write_address(family_, *error->destination, static_cast<sockaddr*>(message.msg_name), &length);
+    message.msg_namelen = length;
+  }
+  const std::size_t copied = scatter(message, error->bytes.span());
+  if (copied < error->bytes.size()) message.msg_flags |= MSG_TRUNC;
+  tell_time(error->at, true, control);
+  const bool v4 = family_ == AF_INET;
+  control.add(v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR, &told,
+              sizeof told.said + (v4 ? sizeof(sockaddr_in) : sizeof(sockaddr_in6)));
+  message.msg_flags |= MSG_ERRQUEUE;
+  if (!errors_.empty()) tell_watches(EPOLLERR);
+  return static_cast<long>(copied);
+}
+
+// A connection has no receive buffer before it has heard of the peer.
+void Socket::queue(QueuedError error) {
+  errors_.add(std::move(error), std::max(memory().rcvbuf, stack().settings().tcp_rmem.initial));
+}
+
+// ---- MSG_ZEROCOPY
+
+std::optional<Loan> Socket::lend(std::size_t size, int flags, std::uint32_t& call) {
+  if (!zero_copy_ || size == 0 || (flags & MSG_ZEROCOPY) == 0) return std::nullopt;
+  call = zero_copy_calls_++;
+  // What is over after the socket is told to nobody.
+  return std::optional<Loan>(std::in_place, static_cast<std::uint32_t>(size),
+                             [socket = weak_from_this(), call](bool copied) {
+                               const auto alive = socket.lock();
+                               if (alive == nullptr) return;
+                               alive->errors_.add_completion(call, copied);
+                               ++alive->system_.changes;
+                               alive->tell_watches(EPOLLERR);
+                             });
+}
+
+void Socket::take_back(Loan& loan, std::uint32_t call) noexcept {
+  loan.cancel();
+  if (zero_copy_calls_ == call + 1) --zero_copy_calls_;
 }
 
 long Socket::set_option(int level, int name, const OptionValue& value) {

@@ -9,11 +9,15 @@
 #include <optional>
 
 #include "firstflight/socket_options.hpp"
+#include "posix/error_queue.hpp"
 #include "posix/file.hpp"
 #include "posix/option_value.hpp"
 #include "posix/system.hpp"
 
 namespace ff::posix {
+
+class ControlWriter;
+struct Control;
 
 // Options that the stack need not know.
 struct CallOptions {
@@ -34,7 +38,7 @@ struct CallOptions {
        receive_traffic_class = false;
 };
 
-class Socket : public File {
+class Socket : public File, public std::enable_shared_from_this<Socket> {
  public:
   // Linux's RCV_SHUTDOWN and SEND_SHUTDOWN.
   static constexpr unsigned kReceiveShut = 1, kSendShut = 2, kBothShut = 3;
@@ -83,6 +87,26 @@ class Socket : public File {
   [[nodiscard]] Instant receive_deadline(int flags);
   [[nodiscard]] Instant send_deadline(int flags);
   [[nodiscard]] bool may_wait(int flags) const noexcept { return !nonblocking && (flags & MSG_DONTWAIT) == 0; }
+  // recvmsg(MSG_ERRQUEUE), which never waits.
+  long receive_error(msghdr& message);
+  // A call with MSG_ZEROCOPY for so many bytes; nothing: it is not wanted. `begun` says which call it is.
+  [[nodiscard]] std::optional<Loan> lend(std::size_t size, int flags, std::uint32_t& call);
+  // That call has sent nothing.
+  void take_back(Loan& loan, std::uint32_t call) noexcept;
+
+  void queue(QueuedError error);
+
+  // timestamping.cpp
+  // Where the keys of SOF_TIMESTAMPING_OPT_ID begin: with what is not acknowledged, or not written.
+  virtual long begin_stamp_keys(bool by_write) = 0;
+  [[nodiscard]] static long read_timestamping(const Control& control, std::uint32_t& flags) noexcept;
+  // What these flags want of a message.
+  [[nodiscard]] StampRequest stamps_wanted(std::uint32_t flags) const noexcept;
+  void add_stamp(const TransmitStamp& stamp);
+  void tell_time(std::optional<Instant> at, bool of_error, ControlWriter& control);
+  // At level SOL_SOCKET, beside one message: 0 or -errno.
+  long read_socket_control(const Control& control, std::uint32_t& timestamping) const noexcept;
+
   // EPIPE, and SIGPIPE unless it is not wanted.
   long broken_pipe(int flags);
 
@@ -99,6 +123,15 @@ class Socket : public File {
   System& system_;
   SocketOptions options_;  // the stack's
   CallOptions call_options_;
+  int error_ = 0;  // sk_err
+  ErrorQueue errors_;
+  struct {
+    bool receive = false, nanoseconds = false;  // SO_TIMESTAMP, SO_TIMESTAMPNS
+    std::uint32_t flags = 0;                    // SO_TIMESTAMPING
+    std::uint32_t first_key = 0;                // sk_tskey
+  } stamping_;
+  bool zero_copy_ = false;             // SO_ZEROCOPY
+  std::uint32_t zero_copy_calls_ = 0;  // sk_zckey
 
  private:
   // socket_level_options.cpp
@@ -110,7 +143,13 @@ class Socket : public File {
   static long get_timeout(const std::optional<Duration>& timeout, const OptionRoom& room);
   long set_linger(const OptionValue& value);
   long get_memory(const OptionRoom& room);
+  // timestamping.cpp
+  long set_timestamp(int name, bool on);
+  long set_timestamping(const OptionValue& value);
+  [[nodiscard]] long get_timestamping(const OptionRoom& room) const;
+  long note_stamping();
   // ip_level_options.cpp
+  long set_receive_errors(bool& setting, bool on);
   long set_ip_option(int name, const OptionValue& value);
   long get_ip_option(int name, const OptionRoom& room);
   long set_ipv6_option(int name, const OptionValue& value);

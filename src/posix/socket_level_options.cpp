@@ -54,10 +54,22 @@ long Socket::set_socket_option(int name, const OptionValue& value) {
       call_options_.max_pacing_rate = rate;
       return change(options_.max_pacing_rate, rate == UINT64_MAX ? 0 : std::max<std::uint64_t>(rate, 1));
     }
+    case SO_TIMESTAMP:
+    case SO_TIMESTAMPNS:
+      return set_timestamp(name, on);
+    case SO_TIMESTAMPING:
+      return set_timestamping(value);
+    case SO_ZEROCOPY:
+      if (protocol() != IPPROTO_TCP && protocol() != IPPROTO_UDP) return -EOPNOTSUPP;
+      if (number < 0 || number > 1) return -EINVAL;
+      zero_copy_ = on;
+      return 0;
+    case SO_MARK:
+      if (type_ != SOCK_STREAM) return -ENOPROTOOPT;
+      return change(options_.mark, static_cast<std::uint32_t>(number));
     case SO_BROADCAST:
     case SO_DONTROUTE:
     case SO_DEBUG:
-    case SO_ZEROCOPY:
       return on ? -ENOPROTOOPT : 0;
     default:
       return -ENOPROTOOPT;
@@ -112,8 +124,17 @@ long Socket::get_socket_option(int name, const OptionRoom& room) {
     case SO_BROADCAST:
     case SO_DONTROUTE:
     case SO_DEBUG:
-    case SO_ZEROCOPY:
       return room.put(0);
+    case SO_TIMESTAMP:
+      return room.put(stamping_.receive && !stamping_.nanoseconds ? 1 : 0);
+    case SO_TIMESTAMPNS:
+      return room.put(stamping_.nanoseconds ? 1 : 0);
+    case SO_TIMESTAMPING:
+      return get_timestamping(room);
+    case SO_ZEROCOPY:
+      return room.put(zero_copy_ ? 1 : 0);
+    case SO_MARK:
+      return room.put(static_cast<int>(options_.mark));
     default:
       return -ENOPROTOOPT;
   }

@@ -127,7 +127,10 @@ long Sockets::sendmsg(int descriptor, const msghdr* message, int flags) {
 long Sockets::recvmsg(int descriptor, msghdr* message, int flags) {
   return with(descriptor, [&](Socket& socket) -> long {
     if (message == nullptr) return -EFAULT;
-    return socket.receive(*message, flags);
+    msghdr received = *message;
+    const long result = socket.receive(received, flags);
+    if (result >= 0) *message = received;
+    return result;
   });
 }
 

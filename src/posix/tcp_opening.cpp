@@ -37,12 +37,25 @@ TcpSocket::Now TcpSocket::look() {
   return now;
 }
 
+void TcpSocket::hear() {
+  if (!has_connection()) return;
+  while (const auto stamp = stack().next_stamp(connection())) add_stamp(*stamp);
+  // As Linux: over IPv4 also where nobody asked for it by IP_RECVERR.
+  while (const auto error = stack().receive_error(connection()))
+    if (call_options_.receive_errors6 || error->destination.address.is_v4()) queue(error_of(*error));
+  if (!options_.receive_errors || look().closed()) return;
+  // Linux's tcp_v4_err(): it is an error of the socket then, although the connection goes on.
+  if (const auto soft = *stack().take_soft_error(connection())) error_ = to_errno(*soft);
+}
+
 void TcpSocket::happened(const Event& event) {
   using namespace event_bits;
   look();
-  constexpr std::uint8_t kChange = kEstablished | kPeerClosed | kClosed | kError;
+  if ((event.bits & (kError | kClosed)) != 0) hear();
+  constexpr std::uint8_t kChange = kEstablished | kPeerClosed | kClosed;
   std::uint32_t events = 0;
   if ((event.bits & (kReadable | kAcceptable | kUrgent)) != 0) events |= EPOLLIN | EPOLLPRI | EPOLLRDNORM | EPOLLRDBAND;
+  if ((event.bits & kError) != 0) events |= EPOLLERR;
   if ((event.bits & kWritable) != 0) events |= EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
   if ((event.bits & kChange) != 0) events = 0;
   tell_watches(events);
@@ -56,7 +69,7 @@ std::uint32_t TcpSocket::poll() {
     if (stack().status(std::get<ListenerId>(end_))->waiting > 0) events = EPOLLIN | EPOLLRDNORM;
     return events;
   }
-  if (error_ != 0) events |= EPOLLERR;
+  if (error_ != 0 || !errors_.empty()) events |= EPOLLERR;
   if (shutdown_ == kBothShut || now.closed()) events |= EPOLLHUP;
   if ((shutdown_ & kReceiveShut) != 0) events |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
   if (now.opening()) return now.syn_room ? events | EPOLLOUT | EPOLLWRNORM : events;
@@ -156,6 +169,8 @@ long TcpSocket::accept(std::shared_ptr<Socket>& accepted, Endpoint& peer) {
   child->options_ = options_;
   child->call_options_ = call_options_;
   child->inq_ = inq_;
+  child->stamping_ = stamping_;
+  child->zero_copy_ = zero_copy_;
   child->end_ = taken;
   child->stage_ = Stage::Connected;
   const auto info = stack().info(taken);
@@ -185,8 +200,6 @@ long TcpSocket::connect_until(const sockaddr* address, socklen_t length, Instant
       return -EISCONN;
     case Stage::Connecting:
       otherwise = look().syn_room ? (by_send ? -EINPROGRESS : -EISCONN) : -EALREADY;
-      // Linux would wait for a handshake that nothing begins.
-      if (otherwise == -EISCONN) return otherwise;
       break;
     case Stage::Unconnected: {
       if (!look().closed()) return -EISCONN;

@@ -15,7 +15,8 @@ namespace {
 
 constexpr int kLeastMss = 88, kGreatestMss = 32767;  // TCP_MIN_MSS, MAX_TCP_WINDOW
 constexpr int kMaxKeepSeconds = 32767, kMaxProbes = 127;
-constexpr int kMaxFinTimeout = 120;  // seconds
+constexpr int kMaxFinTimeout = 120;           // seconds
+constexpr int kLongestDelay = (1 << 28) - 1;  // microseconds: eight times it still is a 32-bit number
 constexpr int kDefaultMss = 536;
 constexpr int kLeastClamp = 1152;      // SOCK_MIN_RCVBUF / 2
 constexpr std::size_t kNameSize = 16;  // TCP_CA_NAME_MAX
@@ -40,7 +41,9 @@ int TcpSocket::protocol() const noexcept { return IPPROTO_TCP; }
 
 int TcpSocket::take_error() {
   look();
-  return std::exchange(error_, 0);
+  if (error_ != 0 || !has_connection()) return std::exchange(error_, 0);
+  const auto soft = *stack().take_soft_error(connection());
+  return soft ? to_errno(*soft) : 0;
 }
 
 SocketMemory TcpSocket::memory() {
@@ -50,6 +53,15 @@ SocketMemory TcpSocket::memory() {
                                                     : stack().settings().tcp_rmem.initial;
   memory.sndbuf = options_.sndbuf != 0 ? options_.sndbuf : stack().settings().tcp_wmem.initial;
   return memory;
+}
+
+long TcpSocket::begin_stamp_keys(bool by_write) {
+  const Now now = look();
+  if (now.closed() || listening()) return -EINVAL;
+  stamping_.first_key = by_write ? now.written : now.written - now.unacked;
+  // The SYN has a number, too, and comes first.
+  if (!by_write && (now.in(TcpState::SynSent) || now.in(TcpState::SynReceived))) --stamping_.first_key;
+  return 0;
 }
 
 long TcpSocket::path_mtu() {
@@ -118,7 +130,9 @@ long TcpSocket::set_number(int name, int value) {
     case TCP_NOTSENT_LOWAT:
       return change(options_.notsent_lowat, number);
     case TCP_SAVE_SYN:
-      return in_range(value, 0, 1) ? change(options_.save_syn, value != 0) : value == 2 ? -ENOPROTOOPT : -EINVAL;
+      return in_range(value, 0, 2) ? change(options_.save_syn, number) : -EINVAL;
+    case TCP_TX_DELAY:
+      return in_range(value, 0, kLongestDelay) ? change(options_.tx_delay, number) : -EINVAL;
     case TCP_INQ:
       if (!in_range(value, 0, 1)) return -EINVAL;
       inq_ = value != 0;
@@ -231,7 +245,9 @@ long TcpSocket::get_number(int name, const OptionRoom& room) {
     case TCP_NOTSENT_LOWAT:
       return put(options_.notsent_lowat);
     case TCP_SAVE_SYN:
-      return room.put(options_.save_syn ? 1 : 0);
+      return put(options_.save_syn);
+    case TCP_TX_DELAY:
+      return put(options_.tx_delay);
     case TCP_INQ:
       return room.put(inq_ ? 1 : 0);
     case TCP_QUICKACK:

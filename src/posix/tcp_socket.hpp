@@ -49,8 +49,20 @@ class TcpSocket final : public Socket {
     [[nodiscard]] bool closed() const noexcept { return state == TcpState::Closed; }
   };
 
+  // One call's way of sending.
+  struct Sending {
+    std::size_t size = 0;
+    std::size_t sent = 0;
+    int flags = 0;
+    Instant deadline = kAtOnce;
+    StampRequest stamp{};
+    const Loan* loan = nullptr;  // MSG_ZEROCOPY
+  };
+
   // The state now; what happened in the meantime is taken note of.
   Now look();
+  // What happened besides: stamps, and what the network said.
+  void hear();
   [[nodiscard]] ConnectionId connection() const noexcept { return std::get<ConnectionId>(end_); }
   [[nodiscard]] bool has_connection() const noexcept { return std::holds_alternative<ConnectionId>(end_); }
 
@@ -67,9 +79,11 @@ class TcpSocket final : public Socket {
   [[nodiscard]] bool has_port() const noexcept { return !std::holds_alternative<std::monostate>(end_); }
 
   // tcp_transfer.cpp
-  long send_with_syn(const msghdr& message, std::size_t size, int flags, std::size_t& sent);
+  long send_with_syn(const msghdr& message, Sending& sending);
   long await_connected(Instant deadline, int flags);
-  long write_some(const msghdr& message, std::size_t size, std::size_t& sent, int flags);
+  long send_lent(const msghdr& message, Sending& sending);
+  long write_some(const msghdr& message, Sending& sending);
+  Result<std::size_t> write_piece(const msghdr& message, const Sending& sending);
   long send_error(long error, int flags);
   long receive_urgent(msghdr& message, std::size_t size, int flags);
   long receive_some(const msghdr& message, std::size_t size, std::size_t& done, int flags);
@@ -96,6 +110,7 @@ class TcpSocket final : public Socket {
   bool listening() override { return std::holds_alternative<ListenerId>(end_); }
   [[nodiscard]] int protocol() const noexcept override;
   SocketMemory memory() override;
+  long begin_stamp_keys(bool by_write) override;
   long path_mtu() override;
   bool is_bound() override { return has_port(); }
 
@@ -104,7 +119,6 @@ class TcpSocket final : public Socket {
   std::optional<Endpoint> bound_to_;  // what bind() was asked for
   Endpoint local_{};                  // getsockname()
   std::optional<Endpoint> remote_;
-  int error_ = 0;             // sk_err
   bool error_noted_ = false;  // that of the connection is in error_, or was told
   bool done_ = false;         // SOCK_DONE: the peer's FIN has come
   unsigned shutdown_ = 0;     // sk_shutdown

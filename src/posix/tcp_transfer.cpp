@@ -18,39 +18,61 @@ namespace ff::posix {
 long TcpSocket::send(const msghdr& message, int flags) {
   const long size = total_size(message);
   if (size < 0) return size;
-  std::size_t sent = 0;
+  Sending sending{.size = static_cast<std::size_t>(size), .flags = flags, .deadline = send_deadline(flags)};
+  std::uint32_t call = 0;
+  std::optional<Loan> loan = lend(sending.size, flags, call);
+  if (!loan) return send_lent(message, sending);
+  sending.loan = &*loan;
+  const long result = send_lent(message, sending);
+  if (sending.sent == 0) take_back(*loan, call);
+  return result;
+}
+
+long TcpSocket::send_lent(const msghdr& message, Sending& sending) {
+  const int flags = sending.flags;
+  std::uint32_t timestamping = stamping_.flags;
   if ((flags & MSG_FASTOPEN) != 0 || look().syn_room) {
-    const long result = send_with_syn(message, static_cast<std::size_t>(size), flags, sent);
-    if (result == -EINPROGRESS && sent > 0) return static_cast<long>(sent);
+    const long result = send_with_syn(message, sending);
+    if (result == -EINPROGRESS && sending.sent > 0) return static_cast<long>(sending.sent);
     if (result != 0) return send_error(result, flags);
   }
-  const Instant deadline = send_deadline(flags);
-  if (const long wrong = await_connected(deadline, flags); wrong != 0) return wrong;
-  const long result =
-      system_.until(deadline, [&] { return write_some(message, static_cast<std::size_t>(size), sent, flags); });
-  return sent > 0 || result == 0 ? static_cast<long>(sent) : send_error(result, flags);
+  if (const long wrong = await_connected(sending.deadline, flags); wrong != 0) return wrong;
+  const long wrong = for_each_control(message, [&](const Control& control) -> long {
+    return control.level == SOL_SOCKET ? read_socket_control(control, timestamping) : 0;
+  });
+  if (wrong != 0) return wrong;
+  sending.stamp = stamps_wanted(timestamping);
+  const long result = system_.until(sending.deadline, [&] { return write_some(message, sending); });
+  return sending.sent > 0 || result == 0 ? static_cast<long>(sending.sent) : send_error(result, flags);
 }
 
 // Linux's tcp_sendmsg_fastopen(): with a cookie at hand the SYN takes what it has room for, and no more is taken before
 // the handshake is over; without one nothing is.
-long TcpSocket::send_with_syn(const msghdr& message, std::size_t size, int flags, std::size_t& sent) {
+long TcpSocket::send_with_syn(const msghdr& message, Sending& sending) {
   const auto* address = static_cast<const sockaddr*>(message.msg_name);
   const bool unspecified =
       address != nullptr && message.msg_namelen >= sizeof(sa_family_t) && address->sa_family == AF_UNSPEC;
   if ((stack().settings().tcp_fastopen & fast_open_bits::kClient) == 0 || unspecified) return -EOPNOTSUPP;
-  const Instant deadline = send_deadline(flags);
+  const std::size_t size = sending.size;
   if (!look().syn_room) {
     const FastOpenMode mode = size > 0 ? FastOpenMode::OnFirstWrite : FastOpenMode::Now;
-    if (const long result = connect_until(address, message.msg_namelen, deadline, mode, true); result != 0)
+    if (const long result = connect_until(address, message.msg_namelen, sending.deadline, mode, true); result != 0)
       return result;
   }
   const Now now = look();
   if (!now.syn_room || size == 0) return 0;
   const std::size_t with_syn = std::min<std::size_t>(*now.syn_room, size);
-  if (const auto written = stack().write(system_.now(), connection(), gather(message, with_syn)); !written)
+  Slice bytes = gather(message, with_syn);
+  if (sending.loan != nullptr) {
+    // A SYN has its data in one piece.
+    const MutableByteSpan piece = piece_at(message, 0);
+    bytes = sending.loan->slice(piece.first(std::min(piece.size(), with_syn)));
+  }
+  const std::size_t count = bytes.size();
+  if (const auto written = stack().write(system_.now(), connection(), std::move(bytes)); !written)
     return -static_cast<long>(to_errno(written.error()));
-  sent = with_syn;
-  return await_handshake(deadline, -EINPROGRESS);
+  sending.sent = count;
+  return await_handshake(sending.deadline, -EINPROGRESS);
 }
 
 // Linux's sk_stream_wait_connect().
@@ -64,21 +86,39 @@ long TcpSocket::await_connected(Instant deadline, int flags) {
   return result == 0 ? 0 : send_error(result, flags);
 }
 
-long TcpSocket::write_some(const msghdr& message, std::size_t size, std::size_t& sent, int flags) {
+long TcpSocket::write_some(const msghdr& message, Sending& sending) {
   look();
   // Another thread may have taken the connection away meanwhile.
   if (error_ != 0 || (shutdown_ & kSendShut) != 0 || !has_connection()) return -EPIPE;
-  std::uint8_t bits = (flags & MSG_MORE) != 0 ? write_bits::kMore : std::uint8_t{0};
-  if ((flags & MSG_OOB) != 0) bits |= write_bits::kUrgent;
-  while (sent < size) {
-    const MutableByteSpan piece = piece_at(message, sent);
-    const ByteSpan wanted = piece.first(std::min(piece.size(), size - sent));
-    const auto written = stack().write(system_.now(), connection(), wanted, bits);
-    if (!written) return -static_cast<long>(to_errno(written.error()));
-    sent += *written;
-    if (*written < wanted.size()) return -EAGAIN;
+  long result = 0;
+  bool any = false;
+  while (sending.sent < sending.size && result == 0) {
+    const auto written = write_piece(message, sending);
+    if (!written) {
+      result = -static_cast<long>(to_errno(written.error()));
+    } else {
+      any = true;
+      sending.sent += *written;
+    }
   }
-  return 0;
+  const bool over = sending.sent == sending.size || sending.deadline == kAtOnce;
+  if (any && over && sending.stamp.kinds != 0)
+    (void)stack().stamp_last_byte(system_.now(), connection(), sending.stamp);
+  return result;
+}
+
+// As much of what comes next as lies in one piece and there is room for.
+Result<std::size_t> TcpSocket::write_piece(const msghdr& message, const Sending& sending) {
+  constexpr std::size_t kLentAtATime = 65536;  // it is taken whole, whatever room there is
+  std::uint8_t bits = (sending.flags & MSG_MORE) != 0 ? write_bits::kMore : std::uint8_t{0};
+  if ((sending.flags & MSG_OOB) != 0) bits |= write_bits::kUrgent;
+  const MutableByteSpan piece = piece_at(message, sending.sent);
+  const ByteSpan wanted = piece.first(std::min(piece.size(), sending.size - sending.sent));
+  if (sending.loan == nullptr) return stack().write(system_.now(), connection(), wanted, bits);
+  const ByteSpan part = wanted.first(std::min(wanted.size(), kLentAtATime));
+  const auto written = stack().write(system_.now(), connection(), sending.loan->slice(part), bits);
+  if (!written) return std::unexpected(written.error());
+  return part.size();
 }
 
 // Linux's sk_stream_error().
@@ -94,14 +134,21 @@ long TcpSocket::receive(msghdr& message, int flags) {
   const long total = total_size(message);
   if (total < 0) return total;
   const auto size = static_cast<std::size_t>(total);
+  if ((flags & MSG_ERRQUEUE) != 0) {
+    look();
+    return receive_error(message);
+  }
   message.msg_namelen = 0;
   ControlWriter control(message);
-  if ((flags & MSG_ERRQUEUE) != 0) return -EAGAIN;
   if (listening()) return -ENOTCONN;
   if ((flags & MSG_OOB) != 0) return receive_urgent(message, size, flags);
   std::size_t done = 0;
   const long result = system_.until(receive_deadline(flags), [&] { return receive_some(message, size, done, flags); });
   if (done == 0 && result < 0) return result;
+  if (options_.receive_stamps && done > 0 && has_connection()) {
+    const auto peeked = (flags & MSG_PEEK) != 0 ? static_cast<std::uint32_t>(done) : 0;
+    tell_time(*stack().last_arrival(connection(), peeked), false, control);
+  }
   if (inq_) {
     const Now now = look();
     const auto left = static_cast<int>(now.unread);

@@ -143,6 +143,7 @@ void visit_path(Visitor& visit, Info& info) {
   visit("ecn", info.ecn);
   visit("ecn_seen", info.ecn_seen);
   visit("no_delay", info.no_delay);
+  visit("mark", info.mark);
   visit("snd_wscale", info.snd_wscale);
   visit("rcv_wscale", info.rcv_wscale);
   visit("snd_mss", info.snd_mss);

@@ -12,9 +12,9 @@ PortUse reuse_of(const SocketOptions& options) noexcept {
 }  // namespace
 
 // What Linux's inet_csk_get_port() does, but for taking the port.
-Result<Binding> Stack::Impl::claim(const Endpoint& local, bool ipv6_only, PortUse use) {
+Result<Binding> Stack::Impl::claim(const Endpoint& local, bool ipv6_only, PortUse use, bool freebind) {
   Binding binding{local, ipv6_only};
-  if (!local.address.is_any() && !interfaces_.stands_for(local.address))
+  if (!local.address.is_any() && !freebind && !interfaces_.stands_for(local.address))
     return std::unexpected(Error::AddressNotAvailable);
   if (local.port == 0) {
     const auto port = port_choice_.for_bind(env_.settings, ports_.held(), [&](std::uint16_t candidate) {
@@ -32,7 +32,7 @@ Result<Binding> Stack::Impl::claim(const Endpoint& local, bool ipv6_only, PortUs
 Result<BindingId> Stack::Impl::bind(const BindOptions& options) {
   if (const auto good = check_options(options.options); !good) return std::unexpected(good.error());
   const PortUse use = reuse_of(options.options);
-  const auto binding = claim(options.local, options.ipv6_only, use);
+  const auto binding = claim(options.local, options.ipv6_only, use, options.options.freebind);
   if (!binding) return std::unexpected(binding.error());
   BoundPort& port = bindings_.create();
   port.binding = *binding;
@@ -86,7 +86,7 @@ PortUse Stack::Impl::inherited_use(const Listener& listener) noexcept { return r
 
 Result<Binding> Stack::Impl::binding_to_listen(const ListenOptions& options) {
   const PortUse use = reuse_of(options.options);
-  if (!options.binding) return claim(options.local, options.ipv6_only, use);
+  if (!options.binding) return claim(options.local, options.ipv6_only, use, options.options.freebind);
   BoundPort* port = bindings_.find(options.binding->index, options.binding->generation);
   if (port == nullptr) return std::unexpected(Error::StaleHandle);
   // Of several that SO_REUSEADDR let bind the same, one may listen.
@@ -124,11 +124,12 @@ Result<Stack::Impl::LocalEnd> Stack::Impl::local_end(const ConnectOptions& optio
   const IpAddress asked = end.binding.local.address;
   const bool both_families = asked == IpAddress::any_v6() && !end.binding.ipv6_only;
   if (asked.is_v4() != remote.is_v4() && !both_families) return std::unexpected(Error::InvalidArgument);
-  if (!asked.is_any() && !interfaces_.stands_for(asked)) return std::unexpected(Error::AddressNotAvailable);
+  if (!asked.is_any() && !options.options.freebind && !interfaces_.stands_for(asked))
+    return std::unexpected(Error::AddressNotAvailable);
   end.use.by_bind = end.binding.local.port != 0;
   end.use.chosen = !end.use.by_bind;
   if (end.use.by_bind && end.bound == nullptr) {
-    const auto claimed = claim(end.binding.local, false, end.use);
+    const auto claimed = claim(end.binding.local, false, end.use, options.options.freebind);
     if (!claimed) return std::unexpected(claimed.error());
   }
   if (asked.is_any()) end.binding.local.address = route_source;

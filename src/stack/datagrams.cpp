@@ -65,7 +65,8 @@ Result<void> Stack::Impl::disconnect_datagram(DatagramId id) {
 }
 
 // By which interface, and from which of our addresses, a datagram of this socket gets to `remote`.
-Result<ip::Interfaces::Hop> Stack::Impl::hop_of(const udp::Socket& socket, const Endpoint& remote) const {
+Result<ip::Interfaces::Hop> Stack::Impl::hop_of(const udp::Socket& socket, const Endpoint& remote,
+                                                const DatagramExtras& extras) const {
   const bool wants_port = socket.protocol == DatagramProtocol::Udp;
   if (remote.address.is_any() || (wants_port && (remote.port == 0 || socket.binding.local.port == 0)))
     return std::unexpected(Error::InvalidArgument);
@@ -75,14 +76,22 @@ Result<ip::Interfaces::Hop> Stack::Impl::hop_of(const udp::Socket& socket, const
     return std::unexpected(Error::PermissionDenied);
   auto hop = interfaces_.route(remote.address);
   if (!hop) return std::unexpected(Error::NetworkUnreachable);
-  if (!socket.source.is_any() && socket.source.is_v4() == remote.address.is_v4()) {
-    hop->source = socket.source;
+  const IpAddress source = extras.source.value_or(socket.source);
+  if (extras.source && source.is_v4() != remote.address.is_v4()) return std::unexpected(Error::InvalidArgument);
+  // As Linux, who has no route from such an address over IPv4, and over IPv6 looks at it before.
+  if (extras.source && !interfaces_.stands_for(source))
+    return std::unexpected(source.is_v4() ? Error::NetworkUnreachable : Error::InvalidArgument);
+  if (!source.is_any() && source.is_v4() == remote.address.is_v4()) {
+    hop->source = source;
     hop->interface = interfaces_.interface_to(hop->source, remote.address).value_or(hop->interface);
   }
+  if (extras.interface && *extras.interface >= interfaces_.size()) return std::unexpected(Error::NotFound);
+  if (extras.interface) hop->interface = *extras.interface;
   return *hop;
 }
 
-Result<void> Stack::Impl::send_datagram(Instant now, DatagramId id, Slice bytes, const std::optional<Endpoint>& to) {
+Result<void> Stack::Impl::send_datagram(Instant now, DatagramId id, Slice bytes, const std::optional<Endpoint>& to,
+                                        const DatagramExtras& extras) {
   udp::Socket* socket = datagrams_.find(id);
   if (socket == nullptr) return std::unexpected(Error::StaleHandle);
   if (const auto error = socket->take_pending_error()) return std::unexpected(*error);
@@ -90,7 +99,7 @@ Result<void> Stack::Impl::send_datagram(Instant now, DatagramId id, Slice bytes,
   const Endpoint remote = to ? *to : *socket->remote;
   const bool v4 = remote.address.is_v4();
   const bool udp = socket->protocol == DatagramProtocol::Udp;
-  const auto hop = hop_of(*socket, remote);
+  const auto hop = hop_of(*socket, remote, extras);
   if (!hop) {
     if (hop.error() == Error::NetworkUnreachable)
       env_.counters.add(v4 ? Counter::Ip_OutNoRoutes : Counter::Ip6_OutNoRoutes);
@@ -109,8 +118,12 @@ Result<void> Stack::Impl::send_datagram(Instant now, DatagramId id, Slice bytes,
     if (udp) env_.counters.add(by_family(v4, Counter::Udp_SndbufErrors, Counter::Udp6_SndbufErrors));
     return std::unexpected(Error::WouldBlock);
   }
+  DatagramHeader header = socket->header;
+  if (extras.ttl) header.ttl = extras.ttl;
+  header.traffic_class = extras.traffic_class.value_or(header.traffic_class);
   datagrams_.queue(
-      *socket, {{{hop->source, socket->binding.local.port}, remote}, hop->interface, socket->header, std::move(bytes)});
+      *socket,
+      {{{hop->source, socket->binding.local.port}, remote}, hop->interface, header, std::move(bytes), extras.stamp});
   return {};
 }
 
@@ -172,6 +185,7 @@ void Stack::Impl::udp_arrives(Instant now, InterfaceId interface, const wire::Ip
                                    .interface = interface,
                                    .ttl = ip.header.ttl,
                                    .traffic_class = ip.header.traffic_class,
+                                   .at = now,
                                    .bytes = Slice::copy_of(datagram.subspan(udp->payload_offset))}))
     return;
   counters.add(by_family(v4, Counter::Udp_RcvbufErrors, Counter::Udp6_RcvbufErrors));
@@ -198,8 +212,10 @@ std::uint32_t write_echo(const wire::IpHeader& ip, const FourTuple& tuple, const
 }  // namespace
 
 bool Stack::Impl::next_datagram(Instant now, TxPacket& packet) {
-  DatagramProtocol protocol{};
-  const udp::Outgoing next = datagrams_.take_outgoing(protocol);
+  DatagramId id;
+  const udp::Outgoing next = datagrams_.take_outgoing(id);
+  udp::Socket& sender = *datagrams_.find(id);
+  const DatagramProtocol protocol = sender.protocol;
   const bool v4 = next.tuple.remote.address.is_v4();
   const bool udp = protocol == DatagramProtocol::Udp;
   const std::uint32_t payload = next.bytes.size() + (udp ? static_cast<std::uint32_t>(wire::kUdpHeaderSize) : 0);
@@ -249,7 +265,20 @@ bool Stack::Impl::next_datagram(Instant now, TxPacket& packet) {
   }
   packet.interface = next.interface;
   count_datagram(v4, udp);
+  stamp_datagram(now, sender, next.stamp, packet);
   return true;
+}
+
+void Stack::Impl::stamp_datagram(Instant now, udp::Socket& sender, const StampRequest& wanted, const TxPacket& packet) {
+  if (wanted.kinds == 0) return;
+  std::string bytes;
+  if (wanted.with_packet) {
+    bytes.append(as_text(packet.header()));
+    for (const Slice& piece : packet.payload()) bytes.append(piece.text());
+  }
+  const Slice whole = Slice::adopt(std::move(bytes));
+  for (const std::uint8_t kind : {stamp_bits::kScheduled, stamp_bits::kSent})
+    if ((wanted.kinds & kind) != 0) datagrams_.stamp(sender, {kind, wanted.key, now, whole});
 }
 
 void Stack::Impl::count_datagram(bool v4, bool udp) noexcept {

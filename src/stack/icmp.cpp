@@ -95,7 +95,7 @@ void Stack::Impl::icmp_arrives(Instant now, InterfaceId interface, const wire::I
       return answer_echo(now, interface, ip, *icmp, message);
     case IcmpKind::EchoReply:
       counters.add(v4 ? Counter::Icmp_InEchoReps : Counter::Icmp6_InEchoReplies);
-      return echo_reply_arrives(interface, ip, *icmp, message);
+      return echo_reply_arrives(now, interface, ip, *icmp, message);
     case IcmpKind::Other:
       if (packet.link_header_size != 0 && !v4 && wire::is_discovery_type(icmp->type))
         return discovery_arrives(now, interface, ip, packet, message);
@@ -114,7 +114,7 @@ void Stack::Impl::icmp_error_arrives(Instant now, const std::optional<IpAddress>
   const ByteSpan transport = quoted.subspan(ip->payload_offset, ip->payload_size);
   switch (ip->header.protocol) {
     case wire::protocol::kTcp:
-      return icmp_error_about_tcp(now, icmp, ip->header, transport);
+      return icmp_error_about_tcp(now, from, icmp, ip->header, transport);
     case wire::protocol::kUdp:
     case wire::protocol::kIcmp:
     case wire::protocol::kIcmp6:
@@ -124,8 +124,8 @@ void Stack::Impl::icmp_error_arrives(Instant now, const std::optional<IpAddress>
   }
 }
 
-void Stack::Impl::icmp_error_about_tcp(Instant now, const wire::IcmpView& icmp, const wire::IpHeader& ip,
-                                       ByteSpan transport) {
+void Stack::Impl::icmp_error_about_tcp(Instant now, const std::optional<IpAddress>& from, const wire::IcmpView& icmp,
+                                       const wire::IpHeader& ip, ByteSpan transport) {
   const auto tcp = wire::parse_quoted_tcp(transport);
   if (!tcp) return env_.counters.drop(DropReason::IcmpTruncated);
   // What is quoted is a packet of ours: its source is our end.
@@ -134,7 +134,7 @@ void Stack::Impl::icmp_error_about_tcp(Instant now, const wire::IcmpView& icmp, 
   if (!found || found->form != Form::Connection) return env_.counters.drop(DropReason::IcmpNoSocket);
   Socket& socket = forms_.connections[found->index];
   tcp::Context c = context(now);
-  socket.tcp.icmp_error(c, icmp.kind, icmp.mtu, tcp->seq);
+  socket.tcp.icmp_error(c, {icmp.kind, icmp.type, icmp.code, icmp.mtu, from, tcp->seq, transport});
   settle(socket, now);
 }
 
@@ -168,8 +168,8 @@ void Stack::Impl::icmp_error_about_datagram(Instant now, const std::optional<IpA
                     transport.subspan(header));
 }
 
-void Stack::Impl::echo_reply_arrives(InterfaceId interface, const wire::IpHeader& ip, const wire::IcmpView& icmp,
-                                     ByteSpan message) {
+void Stack::Impl::echo_reply_arrives(Instant now, InterfaceId interface, const wire::IpHeader& ip,
+                                     const wire::IcmpView& icmp, ByteSpan message) {
   const FourTuple tuple{{ip.destination, icmp.identifier}, {ip.source, 0}};
   udp::Socket* socket = datagrams_.find(DatagramProtocol::Echo, tuple);
   if (socket == nullptr) return env_.counters.drop(DropReason::IcmpNoSocket);
@@ -178,6 +178,7 @@ void Stack::Impl::echo_reply_arrives(InterfaceId interface, const wire::IpHeader
                                     .interface = interface,
                                     .ttl = ip.ttl,
                                     .traffic_class = ip.traffic_class,
+                                    .at = now,
                                     .bytes = Slice::copy_of(message)}))
     env_.counters.drop(DropReason::UdpReceiveBufferFull);
 }

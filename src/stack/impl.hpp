@@ -20,6 +20,7 @@
 #include "ip/interfaces.hpp"
 #include "ip/path_mtu.hpp"
 #include "ip/reassembler.hpp"
+#include "stack/delay_line.hpp"
 #include "stack/demux.hpp"
 #include "stack/listener.hpp"
 #include "stack/listener_table.hpp"
@@ -107,7 +108,8 @@ class Stack::Impl {
   Result<void> close_datagram(DatagramId id);
   Result<void> connect_datagram(DatagramId id, const Endpoint& remote);
   Result<void> disconnect_datagram(DatagramId id);
-  Result<void> send_datagram(Instant now, DatagramId id, Slice bytes, const std::optional<Endpoint>& to);
+  Result<void> send_datagram(Instant now, DatagramId id, Slice bytes, const std::optional<Endpoint>& to,
+                             const DatagramExtras& extras);
   Result<Datagram> receive_datagram(DatagramId id);
   Result<void> refuse_datagrams(Instant now, DatagramId id, Error why);
 
@@ -164,10 +166,11 @@ class Stack::Impl {
   // `from`: who sent the error; nothing: we found it out ourselves.
   void icmp_error_arrives(Instant now, const std::optional<IpAddress>& from, const wire::IcmpView& icmp,
                           ByteSpan quoted);
-  void icmp_error_about_tcp(Instant now, const wire::IcmpView& icmp, const wire::IpHeader& ip, ByteSpan transport);
+  void icmp_error_about_tcp(Instant now, const std::optional<IpAddress>& from, const wire::IcmpView& icmp,
+                            const wire::IpHeader& ip, ByteSpan transport);
   void icmp_error_about_datagram(Instant now, const std::optional<IpAddress>& from, const wire::IcmpView& icmp,
                                  const wire::IpHeader& ip, ByteSpan quoted, ByteSpan transport);
-  void echo_reply_arrives(InterfaceId interface, const wire::IpHeader& ip, const wire::IcmpView& icmp,
+  void echo_reply_arrives(Instant now, InterfaceId interface, const wire::IpHeader& ip, const wire::IcmpView& icmp,
                           ByteSpan message);
   void answer_echo(Instant now, InterfaceId interface, const wire::IpHeader& ip, const wire::IcmpView& icmp,
                    ByteSpan message);
@@ -186,11 +189,13 @@ class Stack::Impl {
   bool send_icmp(InterfaceId interface, const wire::IpHeader& header, std::string message);
 
   // ---- datagrams.cpp ----
-  [[nodiscard]] Result<ip::Interfaces::Hop> hop_of(const udp::Socket& socket, const Endpoint& remote) const;
+  [[nodiscard]] Result<ip::Interfaces::Hop> hop_of(const udp::Socket& socket, const Endpoint& remote,
+                                                   const DatagramExtras& extras = {}) const;
   void udp_arrives(Instant now, InterfaceId interface, const wire::IpView& ip, const RxPacket& packet);
   // Writes the next datagram to send; false when it could not be sent after all.
   bool next_datagram(Instant now, TxPacket& packet);
   void count_datagram(bool v4, bool udp) noexcept;
+  void stamp_datagram(Instant now, udp::Socket& sender, const StampRequest& wanted, const TxPacket& packet);
 
   // ---- output.cpp ----
   bool next_ip_packet(Instant now, TxPacket& packet);
@@ -207,7 +212,7 @@ class Stack::Impl {
 
   // ---- binding.cpp ----
   // AddressInUse, AddressNotAvailable. The port is not taken yet.
-  Result<Binding> claim(const Endpoint& local, bool ipv6_only, PortUse use);
+  Result<Binding> claim(const Endpoint& local, bool ipv6_only, PortUse use, bool freebind);
   void let_go(BoundPort& port) noexcept;
   Result<Binding> binding_to_listen(const ListenOptions& options);
   static Binding binding_of(const Listener& listener) noexcept;
@@ -301,6 +306,7 @@ class Stack::Impl {
                          boost::intrusive::constant_time_size<false>>
       listener_events_;
   ControlQueue control_;
+  DelayLine delayed_;
   udp::Sockets datagrams_;
   bool datagrams_turn_ = false;  // where both could send: not a connection's
   ip::IcmpLimiter icmp_limiter_;

@@ -53,7 +53,8 @@ void Stack::Impl::listener_arrives(Instant now, InterfaceId interface, const Fou
   request.set_fast_open(plan.outcome);
   if (plan.grant) request.grant_cookie(plan.experimental);
   ++listener.requests;
-  if (listener.options.options.save_syn) request_syns_[request.index] = std::string(as_text(segment.headers));
+  if (const std::uint32_t save = listener.options.options.save_syn)
+    request_syns_[request.index] = std::string(as_text(segment.headers_to_save(save == 2)));
   demux_.insert(tuple, {Form::Request, request.index});
   if (listener.options.hold_requests) return hold(listener, request);
   send_syn_ack(now, request);
@@ -168,7 +169,8 @@ void Stack::Impl::open_fast(Instant now, InterfaceId interface, const FourTuple&
   how.options = &listener.options.options;
   tcp::Context c = context(now);
   Socket& socket = new_socket();
-  if (listener.options.options.save_syn) connection_syns_[socket.index] = std::string(as_text(syn.headers));
+  if (const std::uint32_t save = listener.options.options.save_syn)
+    connection_syns_[socket.index] = std::string(as_text(syn.headers_to_save(save == 2)));
   socket.tcp.establish_fast_open(c, how, syn, grant);
   enter_demux(socket, inherited_use(listener));
   offer_to_acceptor(listener, socket);
@@ -194,7 +196,9 @@ tcp::Path Stack::Impl::path_for(const Listener& listener, InterfaceId interface)
 }
 
 void Stack::Impl::send_syn_ack(Instant now, tcp::Request& request) {
-  TxPacket* packet = control_.add(request.tuple().local.address.is_v4());
+  const Duration delay = std::chrono::microseconds(listeners_[request.listener].options.options.tx_delay);
+  TxPacket kept;
+  TxPacket* packet = delay == Duration::zero() ? control_.add(request.tuple().local.address.is_v4()) : &kept;
   if (packet == nullptr) return;  // the SYN-ACK's timer tries again
   std::optional<FastOpenCookie> cookie;
   const FourTuple& tuple = request.tuple();
@@ -205,6 +209,7 @@ void Stack::Impl::send_syn_ack(Instant now, tcp::Request& request) {
   request.emit_syn_ack(env_, now, path_for(listener, request.interface()),
                        tcp::receive_buffer(env_.settings, listener.options.options), timestamp_offset(tuple), cookie,
                        *packet);
+  if (delay != Duration::zero()) delayed_.keep(kept, now + delay);
 }
 
 void Stack::Impl::request_arrives(Instant now, tcp::Request& request, tcp::Segment& segment) {

@@ -49,6 +49,7 @@ bool Stack::Impl::next_ip_packet(Instant now, TxPacket& packet) {
 // What belongs to no connection first: little of it, and bounded. Then connections and datagram sockets in turn.
 bool Stack::Impl::next_packet(Instant now, TxPacket& packet) {
   if (control_.take(packet)) return finish_unsegmented(now, packet);
+  if (delayed_.take(now, packet)) return true;
   if (datagrams_.has_output() && (datagrams_turn_ || transmit_ring_.empty())) {
     datagrams_turn_ = false;
     while (datagrams_.has_output())

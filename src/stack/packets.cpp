@@ -105,6 +105,7 @@ void Stack::Impl::tcp_arrives(Instant now, InterfaceId interface, const wire::Ip
   segment.ecn = ip.ecn();
   segment.payload = packet.bytes.sub(offset + tcp->payload_offset, tcp->payload_size);
   segment.headers = packet.bytes.span().first(offset + tcp->payload_offset);
+  segment.link_header_size = packet.link_header_size;
   if (packet.segment_size > 0)
     segment.count = std::max(1u, (tcp->payload_size + packet.segment_size - 1) / packet.segment_size);
   if (segment.count > 1) count_codepoint(ip, segment.count - 1);

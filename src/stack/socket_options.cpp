@@ -24,6 +24,8 @@ constexpr Range kRanges[] = {
     {"TCP_DEFER_ACCEPT", &SocketOptions::defer_accept, 1, 0x7fffffff},
     {"TCP_MAXSEG", &SocketOptions::maxseg, 88, 32767},
     {"TCP_WINDOW_CLAMP", &SocketOptions::window_clamp, 1, 0xffffffff},
+    {"TCP_TX_DELAY", &SocketOptions::tx_delay, 1, (1u << 28) - 1},
+    {"TCP_SAVE_SYN", &SocketOptions::save_syn, 1, 2},
     {"TCP_NOTSENT_LOWAT", &SocketOptions::notsent_lowat, 1, 0xffffffff},
 };
 constexpr std::int32_t kLongestLinger2 = 120;  // Linux's TCP_FIN_TIMEOUT_MAX

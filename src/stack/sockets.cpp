@@ -195,8 +195,8 @@ void Stack::Impl::handle_deadline(Instant now) {
 }
 
 Instant Stack::Impl::next_deadline() const {
-  const Instant first = std::min(
-      {wheel_.next_deadline(), time_waits_.next_end(), fragments_v4_.next_deadline(), fragments_v6_.next_deadline()});
+  const Instant first = std::min({wheel_.next_deadline(), time_waits_.next_end(), delayed_.next(),
+                                  fragments_v4_.next_deadline(), fragments_v6_.next_deadline()});
   return ethernet_ == nullptr ? first : std::min(first, ethernet_->next_deadline());
 }
 
@@ -212,9 +212,11 @@ bool Stack::Impl::next_segment(Instant now, TxPacket& packet) {
       if (!socket.timer.armed() || deadline < socket.timer.deadline) wheel_.arm(socket.timer, deadline);
       continue;
     }
+    const Duration delay = socket.tcp.transmit_delay();
     settle(socket, now);
     env_.counters.add(is_v4(packet) ? Counter::Ip_OutRequests : Counter::Ip6_OutRequests);
-    return true;
+    if (delay == Duration::zero()) return true;
+    if (!delayed_.keep(packet, now + delay)) env_.counters.drop(DropReason::TransmitQueueFull);
   }
   return false;
 }

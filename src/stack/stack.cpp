@@ -163,6 +163,34 @@ Result<Endpoint> Stack::local(ListenerId id) const {
   if (listener == nullptr) return std::unexpected(Error::StaleHandle);
   return listener->options.local;
 }
+Result<void> Stack::stamp_last_byte(Instant now, ConnectionId connection, const StampRequest& what) {
+  return impl_->with(now, connection, [&](tcp::Connection& tcp, tcp::Context& c) -> Result<void> {
+    tcp.stamp_last_byte(c, what);
+    return {};
+  });
+}
+Result<TransmitStamp> Stack::next_stamp(ConnectionId connection) {
+  Socket* socket = impl_->find(connection);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  if (auto stamp = socket->tcp.next_stamp()) return *std::move(stamp);
+  return std::unexpected(Error::WouldBlock);
+}
+Result<DatagramError> Stack::receive_error(ConnectionId connection) {
+  Socket* socket = impl_->find(connection);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  if (auto error = socket->tcp.next_network_error()) return *std::move(error);
+  return std::unexpected(Error::WouldBlock);
+}
+Result<std::optional<Error>> Stack::take_soft_error(ConnectionId connection) {
+  Socket* socket = impl_->find(connection);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  return socket->tcp.take_soft_error();
+}
+Result<std::optional<Instant>> Stack::last_arrival(ConnectionId connection, std::uint32_t peeked) const {
+  const Socket* socket = impl_->find(connection);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  return socket->tcp.last_arrival(peeked);
+}
 Result<void> Stack::set_user_data(ConnectionId connection, std::uint64_t user_data) {
   Socket* socket = impl_->find(connection);
   if (socket == nullptr) return std::unexpected(Error::StaleHandle);
@@ -181,8 +209,14 @@ Result<void> Stack::connect(DatagramId socket, const Endpoint& remote) {
   return impl_->connect_datagram(socket, remote);
 }
 Result<void> Stack::disconnect(DatagramId socket) { return impl_->disconnect_datagram(socket); }
-Result<void> Stack::send(Instant now, DatagramId socket, Slice bytes, const std::optional<Endpoint>& to) {
-  return impl_->send_datagram(now, socket, std::move(bytes), to);
+Result<void> Stack::send(Instant now, DatagramId socket, Slice bytes, const std::optional<Endpoint>& to,
+                         const DatagramExtras& extras) {
+  return impl_->send_datagram(now, socket, std::move(bytes), to, extras);
+}
+Result<TransmitStamp> Stack::next_stamp(DatagramId id) {
+  udp::Socket* socket = impl_->datagrams_.find(id);
+  if (socket == nullptr) return std::unexpected(Error::StaleHandle);
+  return socket->next_stamp();
 }
 Result<Datagram> Stack::receive(DatagramId socket) { return impl_->receive_datagram(socket); }
 Result<DatagramError> Stack::receive_error(DatagramId id) {

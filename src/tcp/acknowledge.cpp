@@ -71,6 +71,8 @@ void Connection::advance(Context& c, const Acknowledgement& ack, bool handshake)
   if (small_in_flight_ && at_or_before(small_end_, snd_.una())) small_in_flight_ = false;
   if (mtu_probing_ != nullptr) [[unlikely]]
     check_mtu_probe_passed(c);
+  if (reports_ != nullptr) [[unlikely]]
+    if (reports_->acknowledged(snd_.una(), c.now)) raise(event_bits::kError);
 }
 
 Arrivals Connection::begin_arrivals(const Context& c, const Segment& segment) const noexcept {

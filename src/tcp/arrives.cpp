@@ -218,6 +218,8 @@ void Connection::process_text(Context& c, Segment& segment) {
     c.env.counters.add(Counter::TcpExt_TCPOFODrop);
     c.env.counters.drop(DropReason::TcpOutOfOrderFull);
   }
+  if (reports_ != nullptr) [[unlikely]]
+    reports_->arrived(rcv_.bytes_received(), c.now);
   if (fast_open_unproven_ && (received.delivered > 0 || received.fin)) fast_open_proven(c);
   if (received.merged > 0) c.env.counters.add(Counter::TcpExt_TCPOFOMerge, received.merged);
   if (received.delivered > 0) {

@@ -97,6 +97,7 @@ ConnectionInfo Connection::info() const {
   info.total_retrans = total_retrans_;
   info.retransmits = retransmits_;
   info.no_delay = no_delay_;
+  info.mark = options().mark;
   if (cc_kind_ != nullptr) info.congestion_control = cc_kind_->name;
   info.pacing_rate = pacing_rate();
   info.delivery_rate = rate_.latest();
@@ -134,6 +135,7 @@ ConnectionStatus Connection::status(const Environment& env) const noexcept {
   status.unread = rcv_.unread();
   status.unacked = snd_.queued();
   status.unsent = snd_.unsent();
+  status.written = static_cast<std::uint32_t>(snd_.fin_seq() - (snd_.iss() + 1));
   if (syn_waits_for_write_) status.syn_room = syn_room();
   status.memory = memory(env);
   return status;

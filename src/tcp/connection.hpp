@@ -6,7 +6,7 @@
 // of losses), congestion.cpp (congestion control and pacing), urgent.cpp (its sixth step, and the rest of urgent data),
 // user_calls.cpp (§3.10.2 to §3.10.6), transmit.cpp (what to send now), deadlines.cpp (§3.10.8), icmp.cpp,
 // mtu_probing.cpp (RFC 4821), memory.cpp (tcp_mem), metrics.cpp (what is remembered of paths), fast_open.cpp (what came
-// of a Fast Open of ours).
+// of a Fast Open of ours). What an application wants to hear besides is in reports.hpp.
 #pragma once
 
 #include <algorithm>
@@ -29,6 +29,7 @@
 #include "tcp/rack.hpp"
 #include "tcp/receive_half.hpp"
 #include "tcp/recovery.hpp"
+#include "tcp/reports.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/segment.hpp"
 #include "tcp/send_half.hpp"
@@ -45,6 +46,16 @@ struct Context {
   SendHalf::WorkCache& send_cache;
   ReceiveHalf::WorkCache& receive_cache;
   Instant now;
+};
+
+// What an ICMP error says of a segment of ours.
+struct NetworkError {
+  wire::IcmpKind kind = wire::IcmpKind::Other;
+  std::uint8_t type = 0, code = 0;
+  std::uint16_t mtu = 0;
+  std::optional<IpAddress> from;  // nothing: we found it out ourselves
+  Seq seq;                        // of the segment
+  ByteSpan quoted;                // of it, from the TCP header on
 };
 
 // How a connection begins whose SYN came in.
@@ -88,8 +99,8 @@ class Connection {
 
   // ---- segment arrives (arrives.cpp, open.cpp) ----
   void arrives(Context& c, Segment& segment);
-  // An ICMP error about a segment of ours that began at `seq` (icmp.cpp).
-  void icmp_error(Context& c, wire::IcmpKind kind, std::uint16_t mtu, Seq seq);
+  // An ICMP error about a segment of ours (icmp.cpp).
+  void icmp_error(Context& c, const NetworkError& said);
 
   // ---- time passes (deadlines.cpp) ----
   void deadline(Context& c);
@@ -112,6 +123,17 @@ class Connection {
   void set_options(Context& c, const SocketOptions& options);
   // TCP_QUICKACK: acknowledge at once from now on, or wait for company again, until the traffic decides otherwise.
   void set_quick_ack(Context& c, bool on) noexcept;
+  // SO_TIMESTAMPING, of the byte that was written last.
+  void stamp_last_byte(Context& c, const StampRequest& what);
+  std::optional<TransmitStamp> next_stamp() { return reports_ ? reports_->next_stamp() : std::nullopt; }
+  std::optional<Error> take_soft_error() noexcept { return std::exchange(soft_error_, std::nullopt); }
+  std::optional<DatagramError> next_network_error() { return reports_ ? reports_->next_error() : std::nullopt; }
+  // When the last byte that was read came in, or the last of `peeked` ones that were not.
+  [[nodiscard]] std::optional<Instant> last_arrival(std::uint32_t peeked) const noexcept {
+    return reports_ ? reports_->arrival_of(read_place() + peeked) : std::nullopt;
+  }
+  // TCP_TX_DELAY
+  [[nodiscard]] Duration transmit_delay() const noexcept { return std::chrono::microseconds(options().tx_delay); }
   // Bytes written and not acknowledged.
   [[nodiscard]] std::uint32_t send_queue() const noexcept { return snd_.queued(); }
   // ---- memory (memory.cpp) ----
@@ -231,6 +253,7 @@ class Connection {
   [[nodiscard]] bool may_answer_bare_segment(Context& c) noexcept;
 
   // urgent.cpp
+  Reports& reports();
   void mark_urgent();
   void check_urgent(Context& c, const Segment& segment);
   void announce_urgent(Context& c, const Segment& segment);
@@ -408,6 +431,7 @@ class Connection {
   RttEstimator rtt_;
   std::unique_ptr<SocketOptions> options_;   // null: none are set
   std::unique_ptr<Urgent> urgent_;           // null: neither side has sent urgent data
+  std::unique_ptr<Reports> reports_;         // null: nobody wants any
   std::unique_ptr<MtuProbing> mtu_probing_;  // null: it is off, or the path under no suspicion
   Timers timers_;
   DelayedAck delayed_ack_;

@@ -32,23 +32,31 @@ constexpr std::uint16_t kMinPathMtuV6 = 1280;
 
 }  // namespace
 
-void Connection::icmp_error(Context& c, wire::IcmpKind kind, std::uint16_t mtu, Seq seq) {
+void Connection::icmp_error(Context& c, const NetworkError& said) {
   const Observation observation = observe(c);
   // RFC 5927 §4.1: only about bytes in flight.
-  if (at_or_before(snd_.max_sent(), seq) || before(seq, snd_.una())) {
+  if (at_or_before(snd_.max_sent(), said.seq) || before(said.seq, snd_.una())) {
     c.env.counters.add(Counter::TcpExt_OutOfWindowIcmps);
     return c.env.counters.drop(DropReason::IcmpSequence);
   }
-  if (kind == wire::IcmpKind::PacketTooBig) return set_path_mtu(mtu);
-  const auto error = error_of(kind);
+  if (said.kind == wire::IcmpKind::PacketTooBig) return set_path_mtu(said.mtu);
+  const auto error = error_of(said.kind);
   if (!error) return;
   // Where a handshake is under way the error ends it; later it may be passing, and is what a time-out will tell
   // (RFC 1122 §4.2.3.9, RFC 5461). A half-open Fast Open connection is established in the application's eyes.
   if (state_ == TcpState::SynSent || (state_ == TcpState::SynReceived && !fast_open_child_)) {
     c.env.counters.add(Counter::Tcp_AttemptFails);
+    reports().failed({.error = *error,
+                      .type = said.type,
+                      .code = said.code,
+                      .from = said.from,
+                      .destination = tuple_.remote,
+                      .bytes = Slice::copy_of(said.quoted)});
     return finish(c, error);
   }
   soft_error_ = error;
+  // IP_RECVERR: the application hears of it at once.
+  if (options().receive_errors) raise(event_bits::kError);
 }
 
 // RFC 1191 §6.5, RFC 8201 §5.2.

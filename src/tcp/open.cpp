@@ -128,6 +128,7 @@ void Connection::establish_fast_open(Context& c, const PassiveOpen& how, Segment
     const ReceiveHalf::Received received =
         rcv_.receive(syn.seq, syn.payload, syn.flags.fin(), c.env.memory, c.receive_cache);
     if (received.delivered > 0) raise(event_bits::kReadable);
+    if (reports_ != nullptr) reports_->arrived(rcv_.bytes_received(), c.now);
     if (received.fin) process_fin(c);
   }
   syn_due_ = true;
@@ -204,6 +205,8 @@ void Connection::connected_by_syn_ack(Context& c, Segment& segment) {
   snd_.acknowledge(segment.ack, arrivals, c.send_cache);
   measure_handshake(c, segment, arrivals);
   bytes_acked_ += arrivals.acked - 1;
+  if (reports_ != nullptr) [[unlikely]]
+    if (reports_->acknowledged(snd_.una(), c.now)) raise(event_bits::kError);
   // Data in the SYN that is not acknowledged goes out again right away, as if for the first time (RFC 7413 §4.2.1).
   snd_.forget_unacknowledged();
   snd_.update_window(segment.seq, segment.ack, segment.window.bytes(WindowScale{}));

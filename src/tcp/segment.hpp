@@ -17,7 +17,14 @@ struct Segment {
   wire::Ecn ecn = wire::Ecn::NotEct;  // of the packet that brought it
   wire::TcpOptions options;
   Slice payload;
-  ByteSpan headers;  // IP and TCP header as they came
+  ByteSpan headers;                    // IP and TCP header as they came
+  std::uint16_t link_header_size = 0;  // and before them, that of the link
+
+  // TCP_SAVE_SYN: the headers, from the IP header on or from the very beginning.
+  [[nodiscard]] ByteSpan headers_to_save(bool with_link) const noexcept {
+    const std::size_t before = with_link ? link_header_size : 0;
+    return {headers.data() - before, headers.size() + before};
+  }
   // How many segments the sender made of it: a device may have merged some.
   std::uint32_t count = 1;
 

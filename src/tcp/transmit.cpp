@@ -23,6 +23,8 @@ bool Connection::transmit(Context& c, TxPacket& packet) {
   const Observation observation = observe(c);
   if (state_ == TcpState::Closed || state_ == TcpState::TimeWait) return false;
   const bool sent = transmit_segment(c, packet);
+  if (reports_ != nullptr && sent) [[unlikely]]
+    if (reports_->sent(snd_.nxt(), c.now, packet)) raise(event_bits::kError);
   turn_send_clock(c);
   return sent;
 }
@@ -238,6 +240,7 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
       timers_.arm(TimerKind::Persist, c.now + backed_off(base_rto(), probe_backoff_));
     return false;
   }
+  const std::uint32_t wanted = length;
   length = snd_.gather(snd_.nxt(), length, packet);
   const bool last = length == unsent;
   const bool fin = fin_unsent && last && window > length && (length > 0 || window > 0);
@@ -250,8 +253,8 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
   const Seq seq = snd_.nxt();
   std::uint8_t flags = TcpFlags::kAck;
   // As Linux: what is cut up is pushed as a whole, so that the receiver's stack does not wait for more to merge with
-  // it.
-  if (length > 0 && ((last && !more_follows_) || length > send_mss())) flags |= TcpFlags::kPsh;
+  // it. So is what had to end because it lies in too many places.
+  if (length > 0 && ((last && !more_follows_) || length > send_mss() || length < wanted)) flags |= TcpFlags::kPsh;
   if (fin) flags |= TcpFlags::kFin;
   // RFC 3168 §6.1.5: only what is sent for the first time may be marked; were it repeated data, a mark in it could be
   // forged, and its loss would go unnoticed.

@@ -152,6 +152,8 @@ Result<Slice> Connection::read_slice(Context& c, std::uint32_t max) {
 // Reading makes room: the peer hears of it when it is worth a segment (RFC 9293 §3.8.6.2.2).
 void Connection::after_read(Context& c, std::uint32_t bytes) {
   adapt_receive_buffer(c, bytes);
+  if (reports_ != nullptr) [[unlikely]]
+    reports_->forget_before(read_place());
   if (synchronized() && state_ != TcpState::TimeWait && !peer_fin_ && rcv_.update_due(rcv_mss_)) ack_at_once(c);
 }
 
@@ -275,6 +277,20 @@ void Connection::adopt(const Environment& env, const SocketOptions* options) {
   corked_ = this->options().cork;
   path_.adopt(this->options(), env.settings);
   choose_congestion_control(env);
+  if (this->options().receive_stamps) reports();
+}
+
+Reports& Connection::reports() {
+  if (reports_ == nullptr) reports_ = std::make_unique<Reports>();
+  return *reports_;
+}
+
+void Connection::stamp_last_byte(Context& c, const StampRequest& what) {
+  if (snd_.queued() == 0) return;
+  const auto written = static_cast<std::uint32_t>(snd_.fin_seq() - (snd_.iss() + 1));
+  reports().want(snd_.fin_seq(), written, what, snd_.nxt(), max_payload());
+  // It went out before anybody asked.
+  if (snd_.unsent() == 0 && reports().sent(snd_.nxt(), c.now, TxPacket())) raise(event_bits::kError);
 }
 
 void Connection::set_options(Context& c, const SocketOptions& options) {

@@ -123,6 +123,19 @@ Result<DatagramError> Socket::next_error() {
   return first;
 }
 
+void Socket::stamp(TransmitStamp stamp) {
+  if (stamps_.size() >= kMaxStamps) return;
+  stamps_.push_back(std::move(stamp));
+  events |= event_bits::kError;
+}
+
+Result<TransmitStamp> Socket::next_stamp() {
+  if (stamps_.empty()) return std::unexpected(Error::WouldBlock);
+  TransmitStamp first = std::move(stamps_.front());
+  stamps_.pop_front();
+  return first;
+}
+
 DatagramInfo Socket::info() const {
   return {.protocol = protocol,
           .local = {source, binding.local.port},

@@ -22,6 +22,7 @@ struct Outgoing {
   InterfaceId interface = 0;
   DatagramHeader header;
   Slice bytes;
+  StampRequest stamp;
 };
 
 // What an ICMP error says of a datagram of ours.
@@ -53,6 +54,8 @@ class Socket {
   // True when the application has something to hear.
   bool report(const Report& report, const Endpoint& destination, ByteSpan quoted);
   Result<DatagramError> next_error();
+  void stamp(TransmitStamp stamp);
+  Result<TransmitStamp> next_stamp();
   // An error of a connected socket is told once, by whatever call comes next.
   std::optional<Error> take_pending_error() noexcept { return std::exchange(pending_error_, std::nullopt); }
 
@@ -76,11 +79,13 @@ class Socket {
   static constexpr std::uint32_t kOverhead = 256;
   // Errors that nobody reads: the oldest go.
   static constexpr std::size_t kMaxErrors = 64;
+  static constexpr std::size_t kMaxStamps = 256;  // the newest
   static std::uint32_t cost(const Slice& bytes) noexcept { return bytes.size() + kOverhead; }
 
   Ring<Datagram> received_;
   Ring<Outgoing> outgoing_;
   Ring<DatagramError> errors_;
+  Ring<TransmitStamp> stamps_;
   std::uint32_t receive_bytes_ = 0, receive_limit_ = 0;
   std::uint32_t send_bytes_ = 0, send_limit_ = 0;
   std::uint64_t drops_ = 0;

@@ -91,13 +91,13 @@ void Sockets::queue(Socket& socket, Outgoing datagram) {
   if (!socket.transmit_hook.is_linked()) transmit_ring_.push_back(socket);
 }
 
-Outgoing Sockets::take_outgoing(DatagramProtocol& protocol) {
+Outgoing Sockets::take_outgoing(DatagramId& id) {
   Socket& socket = transmit_ring_.front();
   transmit_ring_.pop_front();
   Outgoing next = socket.take_outgoing();
   if (socket.has_outgoing()) transmit_ring_.push_back(socket);
   if (socket.events != 0) tell(socket);
-  protocol = socket.protocol;
+  id = {socket.index, pool_.generation(socket.index)};
   return next;
 }
 

@@ -38,7 +38,11 @@ class Sockets {
 
   [[nodiscard]] bool has_output() const noexcept { return !transmit_ring_.empty(); }
   // The next datagram to send; each socket gets its turn. has_output() must hold.
-  Outgoing take_outgoing(DatagramProtocol& protocol);
+  Outgoing take_outgoing(DatagramId& socket);
+  void stamp(Socket& socket, TransmitStamp stamp) {
+    socket.stamp(std::move(stamp));
+    tell(socket);
+  }
 
   std::optional<Event> poll_event();
 

@@ -26,7 +26,7 @@ def known_differences():
         Known("SIOCOUTQ of a connection that is gone",
               r"(refused|refused, not told|disconnected): ioctl\(fd, SIOCOUTQ, &value\)"),
         Known("Options that would do nothing",
-              r"(IP_MTU_DISCOVER|IPV6_MTU|TCP_SAVE_SYN) \S+, level "),
+              r"(IP_MTU_DISCOVER|IPV6_MTU) \S+, level "),
         Known("bind() to a group", r"bind to (255.255.255.255|224.0.0.1), type 1: "),
     ]
 

@@ -158,5 +158,47 @@ TEST(SlabPool, MayKeepNothing) {
   EXPECT_TRUE(pool.acquire().unshared());
 }
 
+TEST(Loan, IsOverWithItsLastSlice) {
+  const std::string memory = "of the application";
+  int times = 0;
+  bool was_copied = true;
+  Slice held;
+  {
+    Loan loan(18, [&](bool copied) {
+      ++times;
+      was_copied = copied;
+    });
+    held = loan.slice(as_bytes(memory).subspan(3, 3));
+    const Slice other = loan.slice(as_bytes(memory).first(2));
+    EXPECT_TRUE(held.is_lent());
+    EXPECT_TRUE(held.shares_memory_with(other)) << "they are accounted for as one";
+    EXPECT_EQ(held.pins(), 18u);
+  }
+  EXPECT_EQ(held.text(), "the");
+  EXPECT_EQ(static_cast<const void*>(held.data()), memory.data() + 3) << "not copied";
+  EXPECT_EQ(times, 0);
+  held = Slice();
+  EXPECT_EQ(times, 1);
+  EXPECT_FALSE(was_copied);
+}
+
+TEST(Loan, TellsWhoCopied) {
+  bool was_copied = false;
+  {
+    const Loan loan(1, [&](bool copied) { was_copied = copied; });
+    loan.slice(as_bytes("x")).note_copy();
+  }
+  EXPECT_TRUE(was_copied);
+}
+
+TEST(Loan, TellsNobodyWhenCancelled) {
+  int times = 0;
+  {
+    Loan loan(1, [&](bool) { ++times; });
+    loan.cancel();
+  }
+  EXPECT_EQ(times, 0);
+}
+
 }  // namespace
 }  // namespace ff

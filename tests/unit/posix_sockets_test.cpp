@@ -2,15 +2,21 @@
 // is compared with the kernel's in tests/interop/socket_calls/.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/net_tstamp.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <sys/epoll.h>
 
 #include <cstring>
 #include <string>
 
 #include "device/loopback.hpp"
+#include "device/segmenter.hpp"
+#include "posix/error_queue.hpp"
 #include "posix/sockets.hpp"
 #include "posix/tcp_info.hpp"
+#include "wire/icmp.hpp"
+#include "wire/ip.hpp"
 
 namespace ff::posix {
 namespace {
@@ -31,7 +37,7 @@ class VirtualHost final : public Host {
     InterfaceConfig silent;
     silent.name = "silent";
     silent.addresses = {*Cidr::parse("192.0.2.1/24")};
-    (void)stack_.add_interface(silent);
+    silent_id_ = *stack_.add_interface(silent);
   }
 
   Instant now() override { return now_; }
@@ -40,7 +46,14 @@ class VirtualHost final : public Host {
     for (bool busy = true; busy;) {
       busy = false;
       for (TxPacket packet; stack_.poll_transmit(now_, packet); busy = true) {
-        if (packet.interface == loopback_id_) (void)loopback_.send(now_, packet);
+        if (packet.interface == loopback_id_) {
+          (void)loopback_.send(now_, packet);
+        } else {
+          into_silence.assign(packet.size(), 0);
+          // The payload byte by byte: this device is one that copies nothing.
+          std::uint8_t* to = std::ranges::copy(packet.header(), into_silence.data()).out;
+          for (const Slice& piece : packet.payload()) to = std::ranges::copy(piece.span(), to).out;
+        }
       }
       for (RxPacket packet; loopback_.receive(packet); busy = true)
         stack_.handle_packet(now_, loopback_id_, std::move(packet));
@@ -62,13 +75,28 @@ class VirtualHost final : public Host {
 
   [[nodiscard]] Duration time() const { return now_.time_since_epoch(); }
 
+  // A router on the silent network says this of the last packet that went there.
+  void complain(wire::IcmpKind kind) {
+    wire::IpHeader ip;
+    ip.source = *IpAddress::parse("192.0.2.254");
+    ip.destination = *IpAddress::parse("192.0.2.1");
+    ip.protocol = wire::protocol::kIcmp;
+    std::string message(576, '\0');
+    message.resize(wire::emit_icmp_error(kind, ip, 0, into_silence, reinterpret_cast<std::uint8_t*>(message.data())));
+    std::string packet(wire::kIpv4HeaderSize, '\0');
+    wire::emit_ip(ip, message.size(), reinterpret_cast<std::uint8_t*>(packet.data()));
+    stack_.handle_packet(now_, silent_id_, {.bytes = Slice::adopt(packet + message)});
+    work();
+  }
+
   int broken_pipes = 0;
+  std::vector<std::uint8_t> into_silence;  // the last packet
 
  private:
   Instant now_ = Instant(seconds(1));
   Stack stack_;
   Loopback loopback_;
-  InterfaceId loopback_id_ = 0;
+  InterfaceId loopback_id_ = 0, silent_id_ = 0;
   int next_number_ = 3;
 
  public:
@@ -98,6 +126,43 @@ struct PosixSockets : testing::Test {
   }
   void set(int fd, int level, int name, auto value) {
     ASSERT_EQ(s.setsockopt(fd, level, name, &value, sizeof value), 0);
+  }
+  // One message of the error queue.
+  struct Told {
+    long result = 0;
+    sock_extended_err said{};
+    sockaddr_in offender{}, name{};
+    std::optional<timespec> stamp{};
+    std::string bytes{};
+  };
+  Told next_error(int fd) {
+    Told told;
+    std::array<char, 200> bytes{}, controls{};
+    iovec piece{bytes.data(), bytes.size()};
+    msghdr message{&told.name, sizeof told.name, &piece, 1, controls.data(), controls.size(), 0};
+    told.result = s.recvmsg(fd, &message, MSG_ERRQUEUE);
+    if (told.result < 0) return told;
+    told.bytes.assign(bytes.data(), static_cast<std::size_t>(told.result));
+    for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
+      if (c->cmsg_level == SOL_SOCKET) {
+        std::memcpy(&told.stamp.emplace(), CMSG_DATA(c), sizeof(timespec));
+      } else {
+        std::memcpy(&told.said, CMSG_DATA(c), sizeof told.said);
+        std::memcpy(&told.offender, CMSG_DATA(c) + sizeof told.said, sizeof told.offender);
+      }
+    }
+    return told;
+  }
+  int poll(int fd) {
+    pollfd entry{fd, POLLIN | POLLOUT, 0};
+    (void)s.poll(&entry, 1, 0);
+    return entry.revents;
+  }
+  int error_of(int fd) {
+    int error = -1;
+    socklen_t length = sizeof error;
+    EXPECT_EQ(s.getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length), 0);
+    return error;
   }
   // How long the call took, and what it returned.
   template <typename Call>
@@ -183,6 +248,120 @@ TEST_F(PosixSockets, FastOpenSendsWithTheSyn) {
     EXPECT_EQ(length, sizeof info);
     EXPECT_EQ((info.options & TCPI_OPT_SYN_DATA) != 0, with_cookie);
   }
+}
+
+// What Linux 6.18 does with the same ICMP errors was seen on a TUN device: both kinds of error, IP_RECVERR or not.
+TEST_F(PosixSockets, ErrorsThatEndAHandshakeAreQueued) {
+  const int client = tcp();
+  ASSERT_EQ(s.fcntl(client, F_SETFL, O_NONBLOCK), 0);
+  ASSERT_EQ(connect(client, "192.0.2.9", 80), -EINPROGRESS);
+  host.complain(wire::IcmpKind::HostUnreachable);
+  EXPECT_NE(poll(client) & POLLERR, 0);
+  const Told told = next_error(client);
+  EXPECT_EQ(told.result, 40) << "the SYN's TCP header";
+  EXPECT_EQ(told.said.ee_errno, static_cast<unsigned>(EHOSTUNREACH));
+  EXPECT_EQ(told.said.ee_origin, SO_EE_ORIGIN_ICMP);
+  EXPECT_EQ(told.said.ee_type, 3);
+  EXPECT_EQ(told.said.ee_code, 1);
+  EXPECT_EQ(told.offender.sin_addr.s_addr, address("192.0.2.254", 0).sin_addr.s_addr);
+  EXPECT_EQ(told.name.sin_addr.s_addr, address("192.0.2.9", 0).sin_addr.s_addr);
+  EXPECT_EQ(ntohs(told.name.sin_port), 80);
+  EXPECT_EQ(error_of(client), 0) << "it was told by the queue";
+  EXPECT_EQ(next_error(client).result, -EAGAIN);
+}
+
+struct PosixSocketsAbroad : PosixSockets {
+  // A connection over the silent network, whose other end is played by the loopback's: an address of its own there.
+  void SetUp() override {
+    client = tcp();
+    set(client, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, 1);
+    set(client, SOL_SOCKET, SO_ZEROCOPY, 1);
+    ASSERT_EQ(s.fcntl(client, F_SETFL, O_NONBLOCK), 0);
+  }
+  long send_with_syn(int flags) {
+    const sockaddr_in to = address("192.0.2.9", 80);
+    return s.sendto(client, "hello", 5, MSG_FASTOPEN | flags, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+  }
+  int client = -1;
+};
+
+// The bytes go out from where the application has them, and are its own again when the connection is given up.
+TEST_F(PosixSocketsAbroad, ZeroCopyIsOverWhenNobodyNeedsTheBytes) {
+  ASSERT_EQ(send_with_syn(MSG_ZEROCOPY), 5);
+  ASSERT_GE(host.into_silence.size(), 5u);
+  EXPECT_EQ(std::string(host.into_silence.end() - 5, host.into_silence.end()), "hello");
+  EXPECT_EQ(next_error(client).result, -EAGAIN) << "they may have to go again";
+  pollfd entry{client, POLLERR, 0};
+  EXPECT_EQ(s.poll(&entry, 1, -1), 1);
+  EXPECT_EQ(host.time() - seconds(1), seconds(127));
+  EXPECT_EQ(error_of(client), ETIMEDOUT);
+  const Told told = next_error(client);
+  EXPECT_EQ(told.result, 0);
+  EXPECT_EQ(told.said.ee_origin, SO_EE_ORIGIN_ZEROCOPY);
+  EXPECT_EQ(told.said.ee_code, 0) << "nobody had to copy";
+  EXPECT_EQ(told.said.ee_info, 0u);
+  EXPECT_EQ(told.said.ee_data, 0u);
+}
+
+TEST_F(PosixSocketsAbroad, ZeroCopyIsToldToNobodyWhenTheSocketIsGone) {
+  ASSERT_EQ(send_with_syn(MSG_ZEROCOPY), 5);
+  EXPECT_EQ(s.close(client), 0);
+}
+
+// Handshake and data are each late by as much, there and not back.
+TEST_F(PosixSockets, TransmitDelayIsThatOfEachPacket) {
+  const int listening = listener(80);
+  const int client = tcp();
+  set(client, IPPROTO_TCP, TCP_TX_DELAY, 50'000);
+  using Outcome = std::pair<Duration, long>;
+  EXPECT_EQ(timed([&] { return connect(client, "127.0.0.1", 80); }), Outcome(milliseconds(50), 0));
+  EXPECT_EQ(timed([&] { return s.accept4(listening, nullptr, nullptr, 0); }).first, milliseconds(50));
+  const int server = 5;
+  ASSERT_EQ(s.sendto(client, "hello", 5, 0, nullptr, 0), 5);
+  EXPECT_EQ(timed([&] { return s.recvfrom(server, data, 5, 0, nullptr, nullptr); }), Outcome(milliseconds(50), 5));
+  ASSERT_EQ(s.sendto(server, "hello", 5, 0, nullptr, 0), 5);
+  EXPECT_EQ(timed([&] { return s.recvfrom(client, data, 5, 0, nullptr, nullptr); }), Outcome(Duration::zero(), 5));
+  // What is accepted has it from its listener, whose SYN-ACK is late already.
+  const int slow = listener(81);
+  set(slow, IPPROTO_TCP, TCP_TX_DELAY, 20'000);
+  EXPECT_EQ(timed([&] { return connect(tcp(), "127.0.0.1", 81); }), Outcome(milliseconds(20), 0));
+}
+
+// The times are those of the packets, to the nanosecond: what was written goes out at once, arrives 50 ms later, and
+// its acknowledgement comes at that time.
+TEST_F(PosixSockets, StampsSayWhenItHappened) {
+  const int listening = listener(80);
+  const int client = tcp();
+  ASSERT_EQ(connect(client, "127.0.0.1", 80), 0);
+  const int server = static_cast<int>(s.accept4(listening, nullptr, nullptr, 0));
+  set(client, IPPROTO_TCP, TCP_TX_DELAY, 50'000);
+  set(client, SOL_SOCKET, SO_TIMESTAMPING,
+      SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_TX_ACK | SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_ID);
+  set(server, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+  const std::string much(1000, 'x');
+  const Duration before = host.time();
+  ASSERT_EQ(s.sendto(client, much.data(), much.size(), 0, nullptr, 0), 1000);
+  EXPECT_NE(poll(client) & POLLERR, 0);
+  Told told = next_error(client);
+  EXPECT_EQ(told.said.ee_info, SCM_TSTAMP_SND);
+  EXPECT_EQ(told.said.ee_data, 999u);
+  EXPECT_EQ(told.result, 200) << "without OPT_TSONLY the packet comes, too, cut to the room there is";
+  EXPECT_EQ(told.stamp->tv_sec * 1'000'000'000 + told.stamp->tv_nsec, before.count());
+  EXPECT_EQ(poll(client) & POLLERR, 0);
+  std::array<char, 100> controls{};
+  iovec piece{data, sizeof data};
+  msghdr message{nullptr, 0, &piece, 1, controls.data(), controls.size(), 0};
+  ASSERT_EQ(s.recvmsg(server, &message, 0), 64);
+  timespec came{};
+  ASSERT_NE(CMSG_FIRSTHDR(&message), nullptr);
+  std::memcpy(&came, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof came);
+  EXPECT_EQ(came.tv_sec * 1'000'000'000 + came.tv_nsec, (before + milliseconds(50)).count());
+  pollfd entry{client, 0, 0};
+  EXPECT_EQ(s.poll(&entry, 1, 1000), 1);
+  told = next_error(client);
+  EXPECT_EQ(told.said.ee_info, SCM_TSTAMP_ACK);
+  EXPECT_EQ(told.said.ee_data, 999u);
+  EXPECT_EQ(told.stamp->tv_sec * 1'000'000'000 + told.stamp->tv_nsec, host.time().count());
 }
 
 }  // namespace

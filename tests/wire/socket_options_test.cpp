@@ -431,7 +431,7 @@ WIRE_TEST(Orphans, OverTheBoundAreReset) {
 
 WIRE_TEST(SaveSyn, IsTheHeadersAndIsToldOnce) {
   SocketOptions options;
-  options.save_syn = true;
+  options.save_syn = 1;
   w.listen({.options = options});
   w.in(syn(0).mss(1000));
   w.out(syn_ack(0).ack(1).mss(w.mss()));
@@ -443,6 +443,25 @@ WIRE_TEST(SaveSyn, IsTheHeadersAndIsToldOnce) {
   w.require((saved[0] & 0xf0) == (w.v6() ? 0x60 : 0x40), "an IP header");
   w.require(saved[ip + 13] == 2, "the SYN flag");
   w.require(w.saved_syn().empty(), "told once");
+}
+
+// TCP_TX_DELAY: each packet goes out so much later than it would; what comes in is not held up.
+WIRE_TEST(TransmitDelay, HoldsEveryPacketBack) {
+  SocketOptions options;
+  options.tx_delay = 20'000;
+  w.listen({.options = options});
+  w.in(syn(0).mss(1000));
+  w.advance(20ms);
+  w.out(syn_ack(0).ack(1).mss(w.mss()));
+  w.in(segment(1).ack(1));
+  w.accept();
+  w.write(stream(1, 100));
+  w.advance(10ms);
+  w.write(stream(101, 1000));
+  w.advance(10ms);
+  w.out(data(1, 100).ack(1).psh());
+  w.advance(10ms);
+  w.out(data(101, 1000).ack(1).psh());
 }
 
 TEST(SocketOptionsCheck, NamesOptionValueAndWhatIsAllowed) {

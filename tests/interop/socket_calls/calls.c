@@ -115,6 +115,14 @@ int must_connect(const char* text, int port) {
 
 int must_accept(int listener) { return must(accept(listener, NULL, NULL), "accept"); }
 
+struct pair must_pair(const char* address) {
+  const int listener = must_listen(address, 1);
+  struct pair pair = {must_connect(address, port_of(listener)), -1};
+  pair.b = must_accept(listener);
+  close(listener);
+  return pair;
+}
+
 void set_nonblocking(int fd) { must(fcntl(fd, F_SETFL, O_NONBLOCK), "fcntl"); }
 
 int await(int fd, int events) {
@@ -138,5 +146,8 @@ int main(void) {
   test_datagrams();
   test_readiness();
   test_waiting();
+  test_control();
+  test_reports();
+  test_select();
   return 0;
 }

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -54,6 +55,11 @@ int must_listen(const char* address, int backlog);
 int must_connect(const char* address, int port);
 int must_accept(int listener);
 void set_nonblocking(int fd);
+/* Two ends of a connection over `address`. */
+struct pair {
+  int a, b;
+};
+struct pair must_pair(const char* address);
 /* Until poll() has one of these events, 2 s at most; says which there are. */
 int await(int fd, int events);
 
@@ -65,5 +71,8 @@ void test_fast_open(void);
 void test_datagrams(void);
 void test_readiness(void);
 void test_waiting(void);
+void test_control(void);
+void test_reports(void);
+void test_select(void);
 
 #endif

@@ -1,19 +1,6 @@
 /* poll() and epoll: what is ready when, by level, by edge and once. */
 #include "calls.h"
 
-struct pair {
-  int a, b;
-};
-
-static struct pair connected(void) {
-  const int listener = must_listen("127.0.0.1", 5);
-  struct pair pair;
-  pair.a = must_connect("127.0.0.1", port_of(listener));
-  pair.b = must_accept(listener);
-  close(listener);
-  return pair;
-}
-
 static void say_ready(int epoll, const char* when) {
   struct epoll_event events[8];
   memset(events, 0, sizeof events);
@@ -28,7 +15,7 @@ static void say_ready(int epoll, const char* when) {
 
 static void test_triggers(const char* name, unsigned how) {
   char data[16];
-  const struct pair p = connected();
+  const struct pair p = must_pair("127.0.0.1");
   const int epoll = epoll_create1(0);
   struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | how, .data = {.u32 = 5}};
   begin("epoll %s", name);
@@ -69,7 +56,7 @@ static void test_triggers(const char* name, unsigned how) {
 
 static void test_bad_calls(void) {
   struct epoll_event event = {.events = EPOLLIN, .data = {.u32 = 1}}, events[2];
-  const struct pair p = connected();
+  const struct pair p = must_pair("127.0.0.1");
   const int epoll = OPEN(epoll_create1(EPOLL_CLOEXEC));
   const int other = epoll_create1(0);
   begin("epoll, wrongly");
@@ -115,7 +102,7 @@ static void test_bad_calls(void) {
 }
 
 static void test_nested(void) {
-  const struct pair p = connected();
+  const struct pair p = must_pair("127.0.0.1");
   const int inner = epoll_create1(0), outer = epoll_create1(0);
   struct epoll_event event = {.events = EPOLLIN, .data = {.u32 = 1}};
   begin("nested epoll");
@@ -140,7 +127,7 @@ static void test_nested(void) {
 
 static void test_duplicates(void) {
   struct epoll_event event = {.events = EPOLLIN, .data = {.u32 = 1}};
-  const struct pair p = connected();
+  const struct pair p = must_pair("127.0.0.1");
   const int epoll = epoll_create1(0);
   begin("dup");
   const int copy = OPEN(dup(p.b));

@@ -1,19 +1,6 @@
 /* Data: flags, sizes, half-closes, urgent bytes, many pieces, files. */
 #include "calls.h"
 
-struct pair {
-  int a, b;
-};
-
-static struct pair connected(const char* address) {
-  const int listener = must_listen(address, 5);
-  struct pair pair;
-  pair.a = must_connect(address, port_of(listener));
-  pair.b = must_accept(listener);
-  close(listener);
-  return pair;
-}
-
 static void close_both(struct pair pair) {
   close(pair.a);
   close(pair.b);
@@ -21,7 +8,7 @@ static void close_both(struct pair pair) {
 
 static void test_flags(void) {
   char data[64];
-  const struct pair p = connected("127.0.0.1");
+  const struct pair p = must_pair("127.0.0.1");
   begin("flags");
   memset(data, 0, sizeof data);
   CALL(send(p.a, "abcdef", 6, 0));
@@ -61,7 +48,7 @@ static void test_pieces(void) {
   char one[3] = {0}, two[5] = {0}, three[9] = {0};
   struct iovec out[3] = {{"ab", 2}, {"", 0}, {"cdefgh", 6}};
   struct iovec in[3] = {{one, 2}, {two, 4}, {three, 8}};
-  const struct pair p = connected("::1");
+  const struct pair p = must_pair("::1");
   begin("pieces");
   CALL(writev(p.a, out, 3));
   await(p.b, POLLIN);
@@ -89,7 +76,7 @@ static void test_pieces(void) {
 
 static void test_half_closes(void) {
   char data[16];
-  const struct pair p = connected("127.0.0.1");
+  const struct pair p = must_pair("127.0.0.1");
   begin("half-closes");
   CALL(send(p.a, "last", 4, 0));
   CALL(shutdown(p.a, SHUT_WR));
@@ -106,7 +93,7 @@ static void test_half_closes(void) {
   CALL(recv(p.b, data, sizeof data, 0));
   close_both(p);
 
-  const struct pair q = connected("127.0.0.1");
+  const struct pair q = must_pair("127.0.0.1");
   begin("shut for reading");
   CALL(send(q.a, "early", 5, 0));
   await(q.b, POLLIN);
@@ -123,7 +110,7 @@ static void test_half_closes(void) {
 
 static void test_data_after_shutdown(void) {
   char data[16];
-  const struct pair p = connected("127.0.0.1");
+  const struct pair p = must_pair("127.0.0.1");
   begin("data for one that has shut both");
   CALL(shutdown(p.b, SHUT_RDWR));
   await(p.a, POLLRDHUP);
@@ -141,7 +128,7 @@ static void test_data_after_shutdown(void) {
 
 static void test_unread_close(void) {
   char data[16];
-  const struct pair p = connected("127.0.0.1");
+  const struct pair p = must_pair("127.0.0.1");
   begin("close with unread data");
   CALL(send(p.a, "unread", 6, 0));
   await(p.b, POLLIN);
@@ -153,7 +140,7 @@ static void test_unread_close(void) {
   CALL(send(p.a, "x", 1, 0));
   close(p.a);
 
-  const struct pair q = connected("127.0.0.1");
+  const struct pair q = must_pair("127.0.0.1");
   begin("write to one that is closed");
   CALL(close(q.b));
   CALL(send(q.a, "x", 1, 0));
@@ -170,7 +157,7 @@ static void test_unread_close(void) {
 static void test_urgent(void) {
   char data[16] = {0};
   const int one = 1;
-  struct pair p = connected("127.0.0.1");
+  struct pair p = must_pair("127.0.0.1");
   begin("urgent");
   CALL(recv(p.b, data, 1, MSG_OOB));
   CALL(send(p.a, "abc", 3, MSG_OOB));
@@ -191,7 +178,7 @@ static void test_urgent(void) {
   tell("%.3s", data);
   close_both(p);
 
-  p = connected("127.0.0.1");
+  p = must_pair("127.0.0.1");
   begin("urgent, in line");
   CALL(setsockopt(p.b, SOL_SOCKET, SO_OOBINLINE, &one, sizeof one));
   CALL(send(p.a, "abc", 3, MSG_OOB));
@@ -208,7 +195,7 @@ static void test_inq(void) {
   char data[16];
   char control[64];
   const int one = 1;
-  const struct pair p = connected("127.0.0.1");
+  const struct pair p = must_pair("127.0.0.1");
   struct iovec piece = {data, 4};
   begin("TCP_INQ");
   CALL(setsockopt(p.b, IPPROTO_TCP, TCP_INQ, &one, sizeof one));
@@ -233,7 +220,7 @@ static void test_inq(void) {
 
 static void test_full_buffers(void) {
   static char block[1 << 16];
-  const struct pair p = connected("127.0.0.1");
+  const struct pair p = must_pair("127.0.0.1");
   begin("full");
   set_nonblocking(p.a);
   long sent = 0;
@@ -261,7 +248,7 @@ static void test_sendfile(void) {
   const int file = mkstemp(name);
   unlink(name);
   if (write(file, "0123456789", 10) != 10) exit(1);
-  const struct pair p = connected("127.0.0.1");
+  const struct pair p = must_pair("127.0.0.1");
   off_t offset = 3;
   begin("sendfile");
   CALL(sendfile(p.a, file, &offset, 4));
