@@ -241,7 +241,7 @@ void Stack::Impl::bequeath(Listener& listener, Socket& socket, Instant now) {
 Result<ConnectionId> Stack::Impl::connect(Instant now, const ConnectOptions& options) {
   if (const auto good = check_options(options.options); !good) return std::unexpected(good.error());
   const Endpoint& remote = options.remote;
-  if (remote.port == 0 || remote.address.is_any() || remote.address.is_multicast() || remote.address.is_broadcast())
+  if (remote.address.is_any() || remote.address.is_multicast() || remote.address.is_broadcast())
     return std::unexpected(Error::InvalidArgument);
   const auto route = interfaces_.route(remote.address);
   if (!route) return std::unexpected(Error::NetworkUnreachable);

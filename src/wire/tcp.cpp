@@ -21,7 +21,6 @@ std::optional<DropReason> read(ByteSpan segment, TcpView& view) noexcept {
   TcpHeader& header = view.header;
   header.source_port = load_be16(p);
   header.destination_port = load_be16(p + 2);
-  if (header.source_port == 0 || header.destination_port == 0) return DropReason::TcpHeader;
   header.seq = Seq(load_be32(p + 4));
   header.ack = Seq(load_be32(p + 8));
   header.flags.bits = p[13];

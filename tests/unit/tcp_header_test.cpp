@@ -74,10 +74,8 @@ TEST(TcpHeader, DropsForTheRightReason) {
   EXPECT_DROP(TcpTruncated, bytes);
   bytes = whole;
   store_be16(bytes.data(), 0);
-  EXPECT_DROP(TcpHeader, bytes);
-  bytes = whole;
   store_be16(bytes.data() + 2, 0);
-  EXPECT_DROP(TcpHeader, bytes);
+  EXPECT_ACCEPTED(bytes) << "port 0 is one that nobody has, but no malformed one";
   EXPECT_DROP(TcpOptions, segment("10", "05 01 01 01"));  // a length that cannot be
   EXPECT_DROP(TcpOptions, segment("10", "01 01 01 05"));  // no room for the length
   EXPECT_DROP(TcpOptions, segment("10", "05 0a 01 01"));  // past the end

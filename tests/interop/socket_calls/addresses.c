@@ -238,6 +238,15 @@ static void test_unreachable(int type) {
     if (type == SOCK_STREAM || i < 2) say_name(fd);
     close(fd);
   }
+  static const char* const kOwn[] = {"127.0.0.1", "::1"};
+  for (size_t i = 0; i < sizeof kOwn / sizeof *kOwn; ++i) {
+    const struct sockaddr_storage own = address_of(kOwn[i], 0);
+    begin("connect to port 0 of %s, type %d", kOwn[i], type);
+    const int to_nobody = must_socket(own.ss_family, type);
+    CALL(connect(to_nobody, A(own)));
+    if (type == SOCK_STREAM) say_name(to_nobody);
+    close(to_nobody);
+  }
   begin("v6only to v4, type %d", type);
   const int one = 1;
   const struct sockaddr_storage address = address_of("::ffff:127.0.0.1", 9);
