@@ -47,7 +47,8 @@ long Socket::set_timestamping(const OptionValue& value) {
     if (const long wrong = begin_stamp_keys((flags & kOptIdTcp) != 0); wrong != 0) return wrong;
   const bool stamps_only = (flags & SOF_TIMESTAMPING_OPT_TSONLY) != 0;
   if ((flags & SOF_TIMESTAMPING_OPT_STATS) != 0) return stamps_only ? -ENOPROTOOPT : -EINVAL;
-  if ((flags & kBindPhc) != 0) return -EOPNOTSUPP;  // there is none
+  if ((flags & SOF_TIMESTAMPING_OPT_CMSG) != 0 && !stamps_only) return -ENOPROTOOPT;  // with it, it does nothing
+  if ((flags & kBindPhc) != 0) return -EOPNOTSUPP;                                    // there is none
   stamping_.flags = flags;
   return note_stamping();
 }

@@ -7,7 +7,8 @@ namespace ff::tcp {
 
 namespace {
 
-std::optional<Error> error_of(wire::IcmpKind kind) noexcept {
+// As Linux, to whom only ICMPv6 says EACCES.
+std::optional<Error> error_of(wire::IcmpKind kind, bool v4) noexcept {
   switch (kind) {
     case wire::IcmpKind::NetworkUnreachable:
       return Error::NetworkUnreachable;
@@ -20,7 +21,7 @@ std::optional<Error> error_of(wire::IcmpKind kind) noexcept {
     case wire::IcmpKind::PortUnreachable:
       return Error::ConnectionRefused;
     case wire::IcmpKind::AdministrativelyProhibited:
-      return Error::PermissionDenied;
+      return v4 ? Error::HostUnreachable : Error::PermissionDenied;
     default:
       return std::nullopt;
   }
@@ -40,7 +41,7 @@ void Connection::icmp_error(Context& c, const NetworkError& said) {
     return c.env.counters.drop(DropReason::IcmpSequence);
   }
   if (said.kind == wire::IcmpKind::PacketTooBig) return set_path_mtu(said.mtu);
-  const auto error = error_of(said.kind);
+  const auto error = error_of(said.kind, tuple_.local.address.is_v4());
   if (!error) return;
   // Where a handshake is under way the error ends it; later it may be passing, and is what a time-out will tell
   // (RFC 1122 §4.2.3.9, RFC 5461). A half-open Fast Open connection is established in the application's eyes.

@@ -23,7 +23,7 @@ struct Meaning {
   bool fatal;  // Linux tells connected sockets of these alone; the others may be passing (RFC 1122 §4.1.3.3)
 };
 
-std::optional<Meaning> meaning_of(wire::IcmpKind kind) noexcept {
+std::optional<Meaning> meaning_of(wire::IcmpKind kind, bool v4) noexcept {
   switch (kind) {
     case wire::IcmpKind::NetworkUnreachable:
       return Meaning{Error::NetworkUnreachable, false};
@@ -36,7 +36,7 @@ std::optional<Meaning> meaning_of(wire::IcmpKind kind) noexcept {
     case wire::IcmpKind::PortUnreachable:
       return Meaning{Error::ConnectionRefused, true};
     case wire::IcmpKind::AdministrativelyProhibited:
-      return Meaning{Error::PermissionDenied, true};
+      return Meaning{v4 ? Error::HostUnreachable : Error::PermissionDenied, true};  // as Linux
     case wire::IcmpKind::PacketTooBig:
       return Meaning{Error::MessageTooLong, false};
     default:
@@ -96,7 +96,7 @@ Outgoing Socket::take_outgoing() {
 }
 
 bool Socket::report(const Report& report, const Endpoint& destination, ByteSpan quoted) {
-  const auto meaning = meaning_of(report.kind);
+  const auto meaning = meaning_of(report.kind, destination.address.is_v4());
   if (!meaning) return false;
   if (receive_errors_) {
     if (errors_.size() >= kMaxErrors) errors_.pop_front();
