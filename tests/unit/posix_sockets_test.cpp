@@ -11,10 +11,10 @@
 #include <string>
 
 #include "device/loopback.hpp"
-#include "device/segmenter.hpp"
 #include "posix/error_queue.hpp"
 #include "posix/sockets.hpp"
 #include "posix/tcp_info.hpp"
+#include "wire/endian.hpp"
 #include "wire/icmp.hpp"
 #include "wire/ip.hpp"
 
@@ -47,12 +47,10 @@ class VirtualHost final : public Host {
       busy = false;
       for (TxPacket packet; stack_.poll_transmit(now_, packet); busy = true) {
         if (packet.interface == loopback_id_) {
+          if (packet.payload_size > 0) into_loopback = bytes_of(packet);
           (void)loopback_.send(now_, packet);
         } else {
-          into_silence.assign(packet.size(), 0);
-          // The payload byte by byte: this device is one that copies nothing.
-          std::uint8_t* to = std::ranges::copy(packet.header(), into_silence.data()).out;
-          for (const Slice& piece : packet.payload()) to = std::ranges::copy(piece.span(), to).out;
+          into_silence = bytes_of(packet);
         }
       }
       for (RxPacket packet; loopback_.receive(packet); busy = true)
@@ -75,14 +73,21 @@ class VirtualHost final : public Host {
 
   [[nodiscard]] Duration time() const { return now_.time_since_epoch(); }
 
-  // A router on the silent network says this of the last packet that went there.
-  void complain(wire::IcmpKind kind) {
+  // Byte by byte: no device that copies for its own ends.
+  static std::vector<std::uint8_t> bytes_of(const TxPacket& packet) {
+    std::vector<std::uint8_t> bytes(packet.header().begin(), packet.header().end());
+    for (const Slice& piece : packet.payload()) bytes.insert(bytes.end(), piece.span().begin(), piece.span().end());
+    return bytes;
+  }
+
+  // A router on the silent network says this of a packet.
+  void complain(wire::IcmpKind kind, const std::vector<std::uint8_t>& about) {
     wire::IpHeader ip;
     ip.source = *IpAddress::parse("192.0.2.254");
     ip.destination = *IpAddress::parse("192.0.2.1");
     ip.protocol = wire::protocol::kIcmp;
     std::string message(576, '\0');
-    message.resize(wire::emit_icmp_error(kind, ip, 0, into_silence, reinterpret_cast<std::uint8_t*>(message.data())));
+    message.resize(wire::emit_icmp_error(kind, ip, 0, about, reinterpret_cast<std::uint8_t*>(message.data())));
     std::string packet(wire::kIpv4HeaderSize, '\0');
     wire::emit_ip(ip, message.size(), reinterpret_cast<std::uint8_t*>(packet.data()));
     stack_.handle_packet(now_, silent_id_, {.bytes = Slice::adopt(packet + message)});
@@ -90,7 +95,7 @@ class VirtualHost final : public Host {
   }
 
   int broken_pipes = 0;
-  std::vector<std::uint8_t> into_silence;  // the last packet
+  std::vector<std::uint8_t> into_silence, into_loopback;  // the last packet, there with data
 
  private:
   Instant now_ = Instant(seconds(1));
@@ -255,7 +260,7 @@ TEST_F(PosixSockets, ErrorsThatEndAHandshakeAreQueued) {
   const int client = tcp();
   ASSERT_EQ(s.fcntl(client, F_SETFL, O_NONBLOCK), 0);
   ASSERT_EQ(connect(client, "192.0.2.9", 80), -EINPROGRESS);
-  host.complain(wire::IcmpKind::HostUnreachable);
+  host.complain(wire::IcmpKind::HostUnreachable, host.into_silence);
   EXPECT_NE(poll(client) & POLLERR, 0);
   const Told told = next_error(client);
   EXPECT_EQ(told.result, 40) << "the SYN's TCP header";
@@ -270,8 +275,33 @@ TEST_F(PosixSockets, ErrorsThatEndAHandshakeAreQueued) {
   EXPECT_EQ(next_error(client).result, -EAGAIN);
 }
 
+// On a connection that goes on they are soft: SO_ERROR tells of the last, and IP_RECVERR makes it an error of the next
+// call. Nothing is queued.
+TEST_F(PosixSockets, ErrorsThatEndNothingAreSoft) {
+  for (const bool wanted : {false, true}) {
+    const int listening = listener(wanted ? 81 : 80);
+    const int client = tcp();
+    set(client, IPPROTO_IP, IP_RECVERR, wanted ? 1 : 0);
+    ASSERT_EQ(connect(client, "127.0.0.1", wanted ? 81 : 80), 0);
+    ASSERT_GT(s.accept4(listening, nullptr, nullptr, 0), 0);
+    ASSERT_EQ(s.sendto(client, "hello", 5, 0, nullptr, 0), 5);
+    // As much again is under way and not acknowledged: the router quotes it.
+    set(client, IPPROTO_TCP, TCP_TX_DELAY, 1'000'000);
+    ASSERT_EQ(s.sendto(client, "hello", 5, 0, nullptr, 0), 5);
+    std::vector<std::uint8_t> about = host.into_loopback;
+    const std::size_t seq = wire::kIpv4HeaderSize + 4;
+    wire::store_be32(about.data() + seq, wire::load_be32(about.data() + seq) + 5);
+    host.complain(wire::IcmpKind::HostUnreachable, about);
+    EXPECT_EQ((poll(client) & POLLERR) != 0, wanted);
+    EXPECT_EQ(next_error(client).result, -EAGAIN);
+    EXPECT_EQ(s.sendto(client, "x", 1, MSG_DONTWAIT, nullptr, 0), wanted ? -EHOSTUNREACH : 1);
+    EXPECT_EQ(error_of(client), wanted ? 0 : EHOSTUNREACH);
+    EXPECT_EQ(error_of(client), 0) << "told once";
+    EXPECT_EQ(s.sendto(client, "x", 1, MSG_DONTWAIT, nullptr, 0), 1) << "it goes on";
+  }
+}
+
 struct PosixSocketsAbroad : PosixSockets {
-  // A connection over the silent network, whose other end is played by the loopback's: an address of its own there.
   void SetUp() override {
     client = tcp();
     set(client, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, 1);
