@@ -85,11 +85,12 @@ struct Datagram {
 // What the network said about a datagram that was sent: struct sock_extended_err.
 struct DatagramError {
   Error error = Error::HostUnreachable;
-  std::uint8_t type = 0, code = 0;  // of the ICMP message; 0, 0 when we found it out ourselves
-  std::uint32_t mtu = 0;            // with MessageTooLong
-  std::optional<IpAddress> from;    // who says so; nothing: we do
-  Endpoint destination;             // where the datagram was to go
-  Slice bytes;                      // what is quoted of it, headers not included
+  std::uint8_t type = 0, code = 0;          // of the ICMP message; 0, 0 when we found it out ourselves
+  std::uint32_t mtu = 0;                    // with MessageTooLong
+  std::optional<IpAddress> from;            // who says so; nothing: we do
+  std::uint8_t ttl = 0, traffic_class = 0;  // of the packet that says so
+  Endpoint destination;                     // where the datagram was to go
+  Slice bytes;                              // what is quoted of it, headers not included
 };
 
 // What there is to know of a datagram socket.

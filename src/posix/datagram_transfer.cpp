@@ -233,16 +233,11 @@ void DatagramSocket::describe(const Datagram& datagram, msghdr& message) {
   if (options_.receive_stamps) tell_time(datagram.at, false, control);
   const int index = datagram.interface + 1;
   const bool v4 = datagram.destination.is_v4();
-  const int hops = datagram.ttl;
-  const int traffic_class = datagram.traffic_class;
   if (v4 && call_options_.packet_info)
     control.add(IPPROTO_IP, IP_PKTINFO, in_pktinfo{index, v4_of(datagram.destination), v4_of(datagram.destination)});
-  if (v4 && call_options_.receive_ttl) control.add(IPPROTO_IP, IP_TTL, hops);
-  if (v4 && call_options_.receive_tos) control.add(IPPROTO_IP, IP_TOS, datagram.traffic_class);
   if (call_options_.packet_info6)
     control.add(IPPROTO_IPV6, IPV6_PKTINFO, in6_pktinfo{v6_of(datagram.destination), static_cast<unsigned>(index)});
-  if (!v4 && call_options_.receive_hop_limit) control.add(IPPROTO_IPV6, IPV6_HOPLIMIT, hops);
-  if (!v4 && call_options_.receive_traffic_class) control.add(IPPROTO_IPV6, IPV6_TCLASS, traffic_class);
+  tell_header(v4, datagram.ttl, datagram.traffic_class, control);
 }
 
 }  // namespace ff::posix

@@ -23,6 +23,8 @@ QueuedError error_of(const DatagramError& error) {
   queued.said.ee_code = error.code;
   queued.said.ee_info = error.mtu;
   queued.offender = error.from;
+  queued.ttl = error.ttl;
+  queued.traffic_class = error.traffic_class;
   queued.destination = error.destination;
   queued.bytes = error.bytes;
   return queued;

@@ -15,9 +15,10 @@ namespace ff::posix {
 
 struct QueuedError {
   sock_extended_err said{};
-  std::optional<IpAddress> offender{};    // who says so
-  std::optional<Endpoint> destination{};  // of what it is about
-  std::optional<Instant> at{};            // its stamp
+  std::optional<IpAddress> offender{};      // who says so
+  std::uint8_t ttl = 0, traffic_class = 0;  // of the packet that says so
+  std::optional<Endpoint> destination{};    // of what it is about
+  std::optional<Instant> at{};              // its stamp
   Slice bytes;
 
   [[nodiscard]] bool from_network() const noexcept {

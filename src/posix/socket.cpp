@@ -76,12 +76,22 @@ long Socket::receive_error(msghdr& message) {
   const std::size_t copied = scatter(message, error->bytes.span());
   if (copied < error->bytes.size()) message.msg_flags |= MSG_TRUNC;
   tell_time(error->at, true, control);
+  if (error->from_network())
+    tell_header(error->said.ee_origin == SO_EE_ORIGIN_ICMP, error->ttl, error->traffic_class, control);
   const bool v4 = family_ == AF_INET;
   control.add(v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR, &told,
               sizeof told.said + (v4 ? sizeof(sockaddr_in) : sizeof(sockaddr_in6)));
   message.msg_flags |= MSG_ERRQUEUE;
   if (!errors_.empty()) tell_watches(EPOLLERR);
   return static_cast<long>(copied);
+}
+
+void Socket::tell_header(bool v4, int hops, std::uint8_t traffic_class, ControlWriter& control) const noexcept {
+  const CallOptions& wanted = call_options_;
+  if (v4 && wanted.receive_ttl) control.add(IPPROTO_IP, IP_TTL, hops);
+  if (v4 && wanted.receive_tos) control.add(IPPROTO_IP, IP_TOS, traffic_class);
+  if (!v4 && wanted.receive_hop_limit) control.add(IPPROTO_IPV6, IPV6_HOPLIMIT, hops);
+  if (!v4 && wanted.receive_traffic_class) control.add(IPPROTO_IPV6, IPV6_TCLASS, int{traffic_class});
 }
 
 // A connection has no receive buffer before it has heard of the peer.

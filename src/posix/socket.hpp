@@ -95,6 +95,8 @@ class Socket : public File, public std::enable_shared_from_this<Socket> {
   void take_back(Loan& loan, std::uint32_t call) noexcept;
 
   void queue(QueuedError error);
+  // IP_RECVTTL and the like, of a packet that came.
+  void tell_header(bool v4, int hops, std::uint8_t traffic_class, ControlWriter& control) const noexcept;
 
   // timestamping.cpp
   // Where the keys of SOF_TIMESTAMPING_OPT_ID begin: with what is not acknowledged, or not written.

@@ -59,7 +59,7 @@ void Stack::Impl::report_failed_neighbours(Instant now) {
     error.kind = wire::IcmpKind::HostUnreachable;
     error.type = v4 ? kUnreachableV4 : kUnreachableV6;
     error.code = v4 ? kHostV4 : kAddressV6;
-    icmp_error_arrives(now, ip->header.source, error, packet->header());
+    icmp_error_arrives(now, ip->header, error, packet->header());  // from ourselves, as in Linux
   }
 }
 

@@ -104,27 +104,27 @@ void Stack::Impl::icmp_arrives(Instant now, InterfaceId interface, const wire::I
       break;
   }
   if (const auto counter = arrival_counter(v4, icmp->type)) counters.add(*counter);
-  icmp_error_arrives(now, ip.source, *icmp, message.subspan(icmp->body_offset, icmp->body_size));
+  icmp_error_arrives(now, ip, *icmp, message.subspan(icmp->body_offset, icmp->body_size));
 }
 
-void Stack::Impl::icmp_error_arrives(Instant now, const std::optional<IpAddress>& from, const wire::IcmpView& icmp,
+void Stack::Impl::icmp_error_arrives(Instant now, const wire::IpHeader& carrier, const wire::IcmpView& icmp,
                                      ByteSpan quoted) {
   const auto ip = wire::parse_quoted_ip(quoted);
   if (!ip) return env_.counters.drop(DropReason::IcmpNoSocket);
   const ByteSpan transport = quoted.subspan(ip->payload_offset, ip->payload_size);
   switch (ip->header.protocol) {
     case wire::protocol::kTcp:
-      return icmp_error_about_tcp(now, from, icmp, ip->header, transport);
+      return icmp_error_about_tcp(now, carrier, icmp, ip->header, transport);
     case wire::protocol::kUdp:
     case wire::protocol::kIcmp:
     case wire::protocol::kIcmp6:
-      return icmp_error_about_datagram(now, from, icmp, ip->header, quoted, transport);
+      return icmp_error_about_datagram(now, carrier, icmp, ip->header, quoted, transport);
     default:
       return env_.counters.drop(DropReason::IcmpNoSocket);
   }
 }
 
-void Stack::Impl::icmp_error_about_tcp(Instant now, const std::optional<IpAddress>& from, const wire::IcmpView& icmp,
+void Stack::Impl::icmp_error_about_tcp(Instant now, const wire::IpHeader& carrier, const wire::IcmpView& icmp,
                                        const wire::IpHeader& ip, ByteSpan transport) {
   const auto tcp = wire::parse_quoted_tcp(transport);
   if (!tcp) return env_.counters.drop(DropReason::IcmpTruncated);
@@ -134,15 +134,14 @@ void Stack::Impl::icmp_error_about_tcp(Instant now, const std::optional<IpAddres
   if (!found || found->form != Form::Connection) return env_.counters.drop(DropReason::IcmpNoSocket);
   Socket& socket = forms_.connections[found->index];
   tcp::Context c = context(now);
-  socket.tcp.icmp_error(c, {icmp.kind, icmp.type, icmp.code, icmp.mtu, from, tcp->seq, transport});
+  socket.tcp.icmp_error(c, {icmp.kind, icmp.type, icmp.code, icmp.mtu, carrier, tcp->seq, transport});
   settle(socket, now);
 }
 
 // Whoever can guess the ports can forge such an error: nothing in a datagram proves that it was seen (RFC 8085 §5.2).
 // So it does no more than what a datagram's loss would, and shrinks no path below the least.
-void Stack::Impl::icmp_error_about_datagram(Instant now, const std::optional<IpAddress>& from,
-                                            const wire::IcmpView& icmp, const wire::IpHeader& ip, ByteSpan quoted,
-                                            ByteSpan transport) {
+void Stack::Impl::icmp_error_about_datagram(Instant now, const wire::IpHeader& carrier, const wire::IcmpView& icmp,
+                                            const wire::IpHeader& ip, ByteSpan quoted, ByteSpan transport) {
   if (transport.size() < wire::kUdpHeaderSize) return env_.counters.drop(DropReason::IcmpTruncated);
   const bool v4 = ip.source.is_v4();
   FourTuple tuple{{ip.source, 0}, {ip.destination, 0}};
@@ -164,8 +163,9 @@ void Stack::Impl::icmp_error_about_datagram(Instant now, const std::optional<IpA
     if (original_size(quoted, v4) <= icmp.mtu) return env_.counters.drop(DropReason::IcmpIgnored);
     path_mtu_.learn(now, ip.destination, icmp.mtu);
   }
-  datagrams_.report(*socket, {icmp.kind, icmp.type, icmp.code, icmp.mtu, from}, tuple.remote,
-                    transport.subspan(header));
+  datagrams_.report(*socket,
+                    {icmp.kind, icmp.type, icmp.code, icmp.mtu, carrier.source, carrier.ttl, carrier.traffic_class},
+                    tuple.remote, transport.subspan(header));
 }
 
 void Stack::Impl::echo_reply_arrives(Instant now, InterfaceId interface, const wire::IpHeader& ip,

@@ -163,12 +163,11 @@ class Stack::Impl {
   // ---- icmp.cpp ----
   void icmp_arrives(Instant now, InterfaceId interface, const wire::IpHeader& ip, const RxPacket& packet,
                     std::uint32_t offset, std::uint32_t size);
-  // `from`: who sent the error; nothing: we found it out ourselves.
-  void icmp_error_arrives(Instant now, const std::optional<IpAddress>& from, const wire::IcmpView& icmp,
-                          ByteSpan quoted);
-  void icmp_error_about_tcp(Instant now, const std::optional<IpAddress>& from, const wire::IcmpView& icmp,
+  // `carrier`: of the packet that brought it.
+  void icmp_error_arrives(Instant now, const wire::IpHeader& carrier, const wire::IcmpView& icmp, ByteSpan quoted);
+  void icmp_error_about_tcp(Instant now, const wire::IpHeader& carrier, const wire::IcmpView& icmp,
                             const wire::IpHeader& ip, ByteSpan transport);
-  void icmp_error_about_datagram(Instant now, const std::optional<IpAddress>& from, const wire::IcmpView& icmp,
+  void icmp_error_about_datagram(Instant now, const wire::IpHeader& carrier, const wire::IcmpView& icmp,
                                  const wire::IpHeader& ip, ByteSpan quoted, ByteSpan transport);
   void echo_reply_arrives(Instant now, InterfaceId interface, const wire::IpHeader& ip, const wire::IcmpView& icmp,
                           ByteSpan message);

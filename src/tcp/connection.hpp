@@ -53,7 +53,7 @@ struct NetworkError {
   wire::IcmpKind kind = wire::IcmpKind::Other;
   std::uint8_t type = 0, code = 0;
   std::uint16_t mtu = 0;
-  std::optional<IpAddress> from;  // nothing: we found it out ourselves
+  const wire::IpHeader& carrier;  // of the packet that brought it
   Seq seq;                        // of the segment
   ByteSpan quoted;                // of it, from the TCP header on
 };

@@ -50,7 +50,9 @@ void Connection::icmp_error(Context& c, const NetworkError& said) {
     reports().failed({.error = *error,
                       .type = said.type,
                       .code = said.code,
-                      .from = said.from,
+                      .from = said.carrier.source,
+                      .ttl = said.carrier.ttl,
+                      .traffic_class = said.carrier.traffic_class,
                       .destination = tuple_.remote,
                       .bytes = Slice::copy_of(said.quoted)});
     return finish(c, error);

@@ -105,6 +105,8 @@ bool Socket::report(const Report& report, const Endpoint& destination, ByteSpan 
                                     .code = report.code,
                                     .mtu = report.mtu,
                                     .from = report.from,
+                                    .ttl = report.ttl,
+                                    .traffic_class = report.traffic_class,
                                     .destination = destination,
                                     .bytes = Slice::copy_of(quoted)});
   } else if (!remote || !meaning->fatal) {

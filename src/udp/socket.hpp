@@ -31,6 +31,7 @@ struct Report {
   std::uint8_t type = 0, code = 0;
   std::uint32_t mtu = 0;
   std::optional<IpAddress> from;
+  std::uint8_t ttl = 0, traffic_class = 0;  // of the packet that brought it
 };
 
 class Socket {

@@ -178,6 +178,16 @@ TEST(SsText, WritesDurationsAsSsDoes) {
   EXPECT_EQ(ss_duration(-1s), "");
 }
 
+TEST(SsText, ShowsAMark) {
+  SocketInfo socket = tcp("192.0.2.1:80", "192.0.2.2:4000");
+  socket.id = 0x1f;
+  socket.connection.emplace().mark = 0x29a;
+  const SsStyle style{.numeric = true, .extended = true, .header = false};
+  EXPECT_THAT(ss_table({socket}, style, Instant{}), HasSubstr("sk:1f fwmark:0x29a"));
+  socket.connection->mark = 0;
+  EXPECT_THAT(ss_table({socket}, style, Instant{}), testing::Not(HasSubstr("fwmark")));
+}
+
 TEST(SsText, ShowsTimersMemoryAndInfo) {
   using namespace std::chrono_literals;
   const Instant now{1h};

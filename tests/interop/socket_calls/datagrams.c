@@ -182,6 +182,9 @@ static void test_error_queue(const char* text, int level, int name) {
   const int fd = must_socket(address.ss_family, SOCK_DGRAM);
   begin("error queue at %s", text);
   CALL(setsockopt(fd, level, name, &one, sizeof one));
+  /* What they tell of a datagram they tell of the error, too: traceroute lives on it. */
+  setsockopt(fd, level, level == IPPROTO_IP ? IP_RECVTTL : IPV6_RECVHOPLIMIT, &one, sizeof one);
+  if (level == IPPROTO_IPV6) setsockopt(fd, level, IPV6_RECVTCLASS, &one, sizeof one);
   CALL(sendto(fd, "lost", 4, 0, A(address)));
   tell("events %x", (unsigned)await(fd, POLLIN));
   struct sockaddr_storage to;
@@ -194,11 +197,10 @@ static void test_error_queue(const char* text, int level, int name) {
                            .msg_controllen = sizeof control};
   CALL(recvmsg(fd, &message, MSG_ERRQUEUE));
   tell("flags %x, to %s, %.4s", (unsigned)message.msg_flags, text_of(&to), data);
-  const struct cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (header != NULL) {
+  for (struct cmsghdr* header = CMSG_FIRSTHDR(&message); header != NULL; header = CMSG_NXTHDR(&message, header)) {
     const unsigned char* said = CMSG_DATA(header);
-    tell("level %d, type %d, length %zu", header->cmsg_level, header->cmsg_type, (size_t)header->cmsg_len);
-    tell("errno %d, origin %d, type %d, code %d", said[0], said[4], said[5], said[6]);
+    tell("level %d, type %d, length %zu: %d", header->cmsg_level, header->cmsg_type, (size_t)header->cmsg_len, said[0]);
+    if (header->cmsg_type == name) tell("errno %d, origin %d, type %d, code %d", said[0], said[4], said[5], said[6]);
   }
   CALL(recvmsg(fd, &message, MSG_ERRQUEUE));
   CALL(recv(fd, data, sizeof data, MSG_DONTWAIT));
