@@ -40,6 +40,9 @@ enum class CaState : std::uint8_t {
 };
 std::string_view to_string(CaState) noexcept;  // "Recovery"
 
+// What keeps a sender from being done: Linux's tcp_chrono. Of several the last in this list counts.
+enum class SendLimit : std::uint8_t { Idle, Busy, ReceiveWindow, SendBuffer };
+
 // Fields after struct tcp_info, whose quantities in segments are in bytes here. What of tcp_info is missing, this stack
 // does not have: the receiver's own round-trip time.
 struct ConnectionInfo {
@@ -104,8 +107,10 @@ struct ConnectionInfo {
   std::uint32_t data_segs_out = 0, data_segs_in = 0;  // those with payload
   std::uint32_t delivered = 0;                        // segments of ours that arrived
   std::uint32_t delivered_ce = 0;                     // of them, acknowledged with ECN's echo
+  std::uint32_t retrans = 0;                          // bytes sent again that have not arrived
   std::uint32_t total_retrans = 0;                    // segments
   std::uint32_t dsack_dups = 0;                       // reports of data that arrived twice
+  std::uint32_t reordering = 0;                       // by how many segments it was seen to; 0: not
   std::uint32_t reord_seen = 0;                       // times that data was seen to arrive out of order
   std::uint32_t rcv_ooopack = 0;                      // segments that came ahead of a gap
   std::uint32_t rcv_drops = 0;                        // segments for which there was no room
@@ -114,11 +119,13 @@ struct ConnectionInfo {
   std::uint16_t total_rto = 0, total_rto_recoveries = 0;
   Duration total_rto_time{};
 
-  // How long there was something to send, and what of that the peer's window or the own send buffer held up; as of
-  // the last packet, call or time-out
+  // How long there was something to send, and what of that the peer's window or the own send buffer held up, until the
+  // limit of now began
   Duration busy_time{};
   Duration rwnd_limited{};
   Duration sndbuf_limited{};
+  SendLimit send_limit = SendLimit::Idle;
+  Instant send_limit_since{};
 
   // When it happened last; Instant{}: never
   Instant last_data_sent{};

@@ -24,6 +24,7 @@ struct FastOpenCacheEntry {
   FastOpenCookie cookie;         // size 0: none
   std::uint16_t mss = 0;         // the server's MSS option, which bounds the data in a SYN
   bool experimental = false;     // the cookie came, or is to be asked for, in option 254 (RFC 6994, magic 0xF989)
+  bool experimental_refused = false;  // asked for in that form, too, and not granted: it is not tried again
   Instant learned{};             // when the server said so
   std::uint32_t syn_losses = 0;  // Fast Open SYNs in a row that were lost where the plain one after them was not
   std::uint32_t blackholes = 0;  // how often in a row this path was found to swallow Fast Open

@@ -104,6 +104,7 @@ struct Settings {
   MemoryLimits tcp_mem{196608, 262144, 393216};
   bool tcp_migrate_req = false;                  // net.ipv4.tcp_migrate_req
   std::uint32_t tcp_min_snd_mss = 48;            // net.ipv4.tcp_min_snd_mss, bytes
+  std::uint32_t tcp_min_tso_segs = 2;            // net.ipv4.tcp_min_tso_segs
   bool tcp_moderate_rcvbuf = true;               // net.ipv4.tcp_moderate_rcvbuf
   std::uint32_t tcp_mtu_probe_floor = 48;        // net.ipv4.tcp_mtu_probe_floor, bytes
   std::uint32_t tcp_mtu_probing = 0;             // net.ipv4.tcp_mtu_probing
@@ -111,6 +112,8 @@ struct Settings {
   bool tcp_no_ssthresh_metrics_save = true;      // net.ipv4.tcp_no_ssthresh_metrics_save
   std::uint32_t tcp_notsent_lowat = UINT32_MAX;  // net.ipv4.tcp_notsent_lowat, bytes
   std::uint32_t tcp_orphan_retries = 0;          // net.ipv4.tcp_orphan_retries; 0 means 8
+  std::uint32_t tcp_pacing_ca_ratio = 120;       // net.ipv4.tcp_pacing_ca_ratio, percent
+  std::uint32_t tcp_pacing_ss_ratio = 200;       // net.ipv4.tcp_pacing_ss_ratio, percent
   std::uint32_t tcp_probe_interval = 600;        // net.ipv4.tcp_probe_interval, seconds
   std::uint32_t tcp_probe_threshold = 8;         // net.ipv4.tcp_probe_threshold, bytes
   std::uint32_t tcp_recovery = 1;                // net.ipv4.tcp_recovery
@@ -120,6 +123,8 @@ struct Settings {
   bool tcp_rfc1337 = false;                      // net.ipv4.tcp_rfc1337
   bool tcp_rfc793_rto = false;                   // net.ipv4.tcp_rfc793_rto; Linux has no such setting
   BufferSizes tcp_rmem{4096, 131072, 33554432};  // net.ipv4.tcp_rmem
+  std::uint32_t tcp_tso_rtt_log = 9;             // net.ipv4.tcp_tso_rtt_log
+  std::uint32_t tcp_tso_win_divisor = 3;         // net.ipv4.tcp_tso_win_divisor
   std::uint32_t tcp_tw_reuse = 2;                // net.ipv4.tcp_tw_reuse
   std::uint32_t tcp_tw_reuse_delay = 1000;       // net.ipv4.tcp_tw_reuse_delay
   BufferSizes tcp_wmem{4096, 16384, 67108864};   // net.ipv4.tcp_wmem

@@ -147,6 +147,7 @@ inline constexpr std::uint8_t kUrgent = 128;  // the peer has urgent data, or it
 namespace write_bits {
 inline constexpr std::uint8_t kMore = 1;    // MSG_MORE: more follows at once; a short segment waits as under TCP_CORK
 inline constexpr std::uint8_t kUrgent = 2;  // MSG_OOB: the last of these bytes is urgent (RFC 9293 §3.8.5)
+inline constexpr std::uint8_t kEndOfRecord = 4;  // MSG_EOR: no segment holds bytes of before and behind the last
 }  // namespace write_bits
 
 struct Event {

@@ -188,8 +188,10 @@ void visit_flow(Visitor& visit, Info& info) {
   visit("data_segs_in", info.data_segs_in);
   visit("delivered", info.delivered);
   visit("delivered_ce", info.delivered_ce);
+  visit("retrans", info.retrans);
   visit("total_retrans", info.total_retrans);
   visit("dsack_dups", info.dsack_dups);
+  visit("reordering", info.reordering);
   visit("reord_seen", info.reord_seen);
   visit("rcv_ooopack", info.rcv_ooopack);
   visit("rcv_drops", info.rcv_drops);

@@ -131,11 +131,30 @@ void Stack::Impl::icmp_error_about_tcp(Instant now, const wire::IpHeader& carrie
   // What is quoted is a packet of ours: its source is our end.
   const FourTuple tuple{{ip.source, tcp->source_port}, {ip.destination, tcp->destination_port}};
   const auto found = demux_.find(tuple);
+  if (found && found->form == Form::Request) return icmp_error_about_request(forms_.requests[found->index], icmp, *tcp);
   if (!found || found->form != Form::Connection) return env_.counters.drop(DropReason::IcmpNoSocket);
   Socket& socket = forms_.connections[found->index];
   tcp::Context c = context(now);
-  socket.tcp.icmp_error(c, {icmp.kind, icmp.type, icmp.code, icmp.mtu, carrier, tcp->seq, transport});
+  socket.tcp.icmp_error(c, {icmp.kind, icmp.type, icmp.code, icmp.mtu, carrier, tcp->seq, transport},
+                        !socket.waits_for_accept);
   settle(socket, now);
+}
+
+// As Linux's tcp_req_err(): a client that cannot be reached has no place in the queue.
+void Stack::Impl::icmp_error_about_request(tcp::Request& request, const wire::IcmpView& icmp,
+                                           const wire::QuotedTcp& quoted) {
+  if (quoted.seq != request.iss()) {
+    env_.counters.add(Counter::TcpExt_OutOfWindowIcmps);
+    return env_.counters.drop(DropReason::IcmpSequence);
+  }
+  const bool v4 = request.tuple().local.address.is_v4();
+  const bool ends = icmp.kind == IcmpKind::ParameterProblem ||
+                    (v4 ? icmp.kind == IcmpKind::NetworkUnreachable || icmp.kind == IcmpKind::HostUnreachable ||
+                              icmp.kind == IcmpKind::TimeExceeded
+                        : icmp.kind == IcmpKind::PortUnreachable || icmp.kind == IcmpKind::AdministrativelyProhibited);
+  if (!ends) return env_.counters.drop(DropReason::IcmpIgnored);
+  env_.counters.add(Counter::TcpExt_ListenDrops);
+  remove(request);
 }
 
 // Whoever can guess the ports can forge such an error: nothing in a datagram proves that it was seen (RFC 8085 §5.2).

@@ -167,6 +167,7 @@ class Stack::Impl {
   void icmp_error_arrives(Instant now, const wire::IpHeader& carrier, const wire::IcmpView& icmp, ByteSpan quoted);
   void icmp_error_about_tcp(Instant now, const wire::IpHeader& carrier, const wire::IcmpView& icmp,
                             const wire::IpHeader& ip, ByteSpan transport);
+  void icmp_error_about_request(tcp::Request& request, const wire::IcmpView& icmp, const wire::QuotedTcp& quoted);
   void icmp_error_about_datagram(Instant now, const wire::IpHeader& carrier, const wire::IcmpView& icmp,
                                  const wire::IpHeader& ip, ByteSpan quoted, ByteSpan transport);
   void echo_reply_arrives(Instant now, InterfaceId interface, const wire::IpHeader& ip, const wire::IcmpView& icmp,
@@ -264,6 +265,8 @@ class Stack::Impl {
   void enter_demux(Socket& socket, PortUse use);
   // Follows up on whatever happened to a connection: forms, timer, transmit ring, events.
   void settle(Socket& socket, Instant now);
+  // Passes its events on to whoever holds it.
+  void tell(Socket& socket) noexcept;
   void leave_demux(Socket& socket) noexcept;
   void release_port(const Socket& socket) noexcept;
   void remove_time_wait(std::uint32_t index) noexcept;

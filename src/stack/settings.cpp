@@ -356,6 +356,9 @@ constexpr Setting kSettings[] = {
     number<&Settings::tcp_min_snd_mss, 48, 65535>("net.ipv4.tcp_min_snd_mss",
                                                   "a whole number of bytes from 48 to 65535",
                                                   "Segments are never made smaller than this, whatever a peer asks."),
+    number<&Settings::tcp_min_tso_segs, 1, 65535>(
+        "net.ipv4.tcp_min_tso_segs", "a whole number from 1 to 65535",
+        "Segments that go out at once, if there are so many, however slow the connection is."),
     flag<&Settings::tcp_moderate_rcvbuf>("net.ipv4.tcp_moderate_rcvbuf",
                                          "Whether the receive buffer grows with what the connection carries."),
     number<&Settings::tcp_mtu_probe_floor, 48, 65535>("net.ipv4.tcp_mtu_probe_floor",
@@ -374,6 +377,13 @@ constexpr Setting kSettings[] = {
         "Bytes written and not yet sent from which on no more are taken."),
     number<&Settings::tcp_orphan_retries, 0, 255>("net.ipv4.tcp_orphan_retries", kSmallCount,
                                                   "Retransmissions of a connection that nobody holds; 0 means 8."),
+    number<&Settings::tcp_pacing_ca_ratio, 0, 1000>(
+        "net.ipv4.tcp_pacing_ca_ratio", "a whole number of percent from 0 to 1000",
+        "How fast a connection is taken to send, of its window in a round trip, when that is no longer doubled; a "
+        "millisecond of it goes out at once."),
+    number<&Settings::tcp_pacing_ss_ratio, 0, 1000>("net.ipv4.tcp_pacing_ss_ratio",
+                                                    "a whole number of percent from 0 to 1000",
+                                                    "The same while each round trip doubles the window."),
     number<&Settings::tcp_probe_interval, 0, 2147483>(
         "net.ipv4.tcp_probe_interval", "a whole number of seconds from 0 to 2147483",
         "Time after which tcp_mtu_probing tries again whether a path carries more by now."),
@@ -415,6 +425,14 @@ constexpr Setting kSettings[] = {
                                             "0 (never), 1 (when the SYN queue is full) or 2 (always)",
                                             "SYN cookies (RFC 4987)."),
     flag<&Settings::tcp_timestamps>("net.ipv4.tcp_timestamps", "Timestamps (RFC 7323)."),
+    number<&Settings::tcp_tso_rtt_log, 0, 255>(
+        "net.ipv4.tcp_tso_rtt_log", "a whole number from 0 to 255",
+        "More than a millisecond's worth goes out at once where the round trip is short: 64 KiB, halved for each "
+        "2^tcp_tso_rtt_log microseconds that it takes."),
+    number<&Settings::tcp_tso_win_divisor, 0, 255>(
+        "net.ipv4.tcp_tso_win_divisor", "a whole number from 0 to 255",
+        "A burst waits for an acknowledgement that is about to come while it would be less than this part of the "
+        "window; 0: however large it is."),
     number<&Settings::tcp_tw_reuse, 0, 2>("net.ipv4.tcp_tw_reuse", "0 (off), 1 (on) or 2 (between loopback addresses)",
                                           "Whether an outgoing connection may take the place of one in TIME_WAIT."),
     number<&Settings::tcp_tw_reuse_delay, 1, 60000>("net.ipv4.tcp_tw_reuse_delay",

@@ -45,9 +45,6 @@ void Stack::Impl::settle(Socket& socket, Instant now) {
     release_port(socket);
   }
 
-  socket.events |= tcp.take_events();
-  // Whoever called close() hears one thing more: that its wait is over.
-  if (socket.lingers) socket.events = tcp.lingering() ? 0 : event_bits::kClosed;
   if (!socket.in_demux) {
     wheel_.cancel(socket.timer);
     socket.transmit_hook.unlink();
@@ -59,6 +56,13 @@ void Stack::Impl::settle(Socket& socket, Instant now) {
     if (!socket.timer.armed() || deadline < socket.timer.deadline) wheel_.arm(socket.timer, deadline);
     if (tcp.may_transmit() && !socket.transmit_hook.is_linked()) transmit_ring_.push_back(socket);
   }
+  tell(socket);
+}
+
+void Stack::Impl::tell(Socket& socket) noexcept {
+  socket.events |= socket.tcp.take_events();
+  // Whoever called close() hears one thing more: that its wait is over.
+  if (socket.lingers) socket.events = socket.tcp.lingering() ? 0 : event_bits::kClosed;
   const bool heard = socket.owned || socket.lingers;
   if (heard && socket.events != 0 && !socket.event_hook.is_linked()) event_list_.push_back(socket);
 }
@@ -210,6 +214,7 @@ bool Stack::Impl::next_segment(Instant now, TxPacket& packet) {
     if (!sent) {
       const Instant deadline = socket.tcp.first_deadline();  // a persist timer may have been set
       if (!socket.timer.armed() || deadline < socket.timer.deadline) wheel_.arm(socket.timer, deadline);
+      tell(socket);
       continue;
     }
     const Duration delay = socket.tcp.transmit_delay();

@@ -128,8 +128,8 @@ Result<void> Stack::close(Instant now, ConnectionId connection) { return impl_->
 Result<void> Stack::abort(Instant now, ConnectionId connection) { return impl_->close(now, connection, true); }
 
 Result<void> Stack::set_no_delay(Instant now, ConnectionId connection, bool on) {
-  return impl_->with(now, connection, [&](tcp::Connection& tcp, tcp::Context&) -> Result<void> {
-    tcp.set_no_delay(on);
+  return impl_->with(now, connection, [&](tcp::Connection& tcp, tcp::Context& c) -> Result<void> {
+    tcp.set_no_delay(c, on);
     return {};
   });
 }

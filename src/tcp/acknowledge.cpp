@@ -57,7 +57,7 @@ void Connection::acknowledged(Context& c, const Segment& segment) {
   if (!recovery_.reneged) restart_retransmit_timer(c);
   schedule_probe(c);
   turn_send_clock(c);
-  tell_writable(c.env);
+  if (!may_transmit()) check_space(c.env);
 }
 
 // What is taken note of whenever SND.UNA moves on.

@@ -169,7 +169,14 @@ Connection::Verdict Connection::check_ack(Context& c, const Segment& segment) {
 
 // "Seventh, process the segment text", and with it the eighth step where the FIN is reached.
 void Connection::process_text(Context& c, Segment& segment) {
-  if (segment.flags.syn()) segment.trim_front(1);
+  if (segment.flags.syn()) {
+    // As Linux answers the second SYN of a simultaneous open.
+    if (segment.flags.ack() && segment.seq == rcv_.irs()) {
+      if (sack_) rcv_.note_duplicate(segment.seq, rcv_.nxt());
+      ack_at_once(c);
+    }
+    segment.trim_front(1);
+  }
   if (segment.length() == 0) return;
   if (peer_fin_) {
     // Nothing can follow a FIN but that FIN again.

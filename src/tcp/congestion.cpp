@@ -66,8 +66,8 @@ void Connection::steer_window(const Context& c, const Acknowledgement& ack, std:
   sample.selective = sack_;
   sample.window_full = cwnd_limited_;
   // RFC 7661, as Linux: in slow start half of the window used will do, for it doubles.
-  sample.window_limited = cwnd_limited_ || recovery_.state == CaState::Loss ||
-                          (window_.in_slow_start() && window_.cwnd < 2 * ack.in_flight_before);
+  sample.window_limited = cwnd_used_up_ || recovery_.state == CaState::Loss ||
+                          (window_.in_slow_start() && window_.cwnd < 2 * most_out_);
   control.acknowledged(window_, sample);
 }
 
@@ -87,6 +87,15 @@ void Connection::note_loss(const Context& c, std::uint32_t bytes) {
 void Connection::note_lack_of_data() noexcept {
   const bool dry = snd_.unsent() == 0 && snd_.lost() == 0 && in_flight() < window_.cwnd;
   if (dry || window_.held_down) rate_.ran_dry(in_flight());
+}
+
+// As Linux's tcp_cwnd_validate(): how much of the window was of use in the round trip that is on its way.
+void Connection::note_window_use() noexcept {
+  const bool begins = at_or_after(snd_.una(), usage_end_);
+  if (!begins && !cwnd_limited_ && (cwnd_used_up_ || snd_.outstanding() <= most_out_)) return;
+  cwnd_used_up_ = cwnd_limited_;
+  most_out_ = snd_.outstanding();
+  usage_end_ = snd_.nxt();
 }
 
 // ---- a flight begins, with nothing in flight before it
@@ -115,6 +124,16 @@ std::uint64_t Connection::pacing_rate() const noexcept {
   const std::uint64_t most = options().max_pacing_rate;
   if (most == 0 || window_.pacing_rate == 0) return most | window_.pacing_rate;
   return std::min(most, window_.pacing_rate);
+}
+
+// What the connection sends, bytes a second, paced or not: as Linux's tcp_update_pacing_rate(), which has it a little
+// above what arrives. Only once a round-trip time is measured.
+std::uint64_t Connection::sending_rate(const Settings& settings) const noexcept {
+  if (const std::uint64_t rate = pacing_rate(); rate != 0) return rate;
+  const bool doubling = window_.cwnd < window_.ssthresh / 2;
+  const std::uint64_t percent = doubling ? settings.tcp_pacing_ss_ratio : settings.tcp_pacing_ca_ratio;
+  const std::uint64_t window = std::max(window_.cwnd, snd_.outstanding());
+  return window * percent * 10'000 / static_cast<std::uint64_t>(rtt_.srtt() / std::chrono::microseconds(1));
 }
 
 // Data must wait; a timer says until when.

@@ -94,6 +94,8 @@ ConnectionInfo Connection::info() const {
   info.bytes_acked = bytes_acked_;
   info.bytes_received = rcv_.bytes_received();
   info.bytes_retrans = bytes_retrans_;
+  info.reordering = rack_.reordering();
+  info.retrans = snd_.resent_in_flight();
   info.total_retrans = total_retrans_;
   info.retransmits = retransmits_;
   info.no_delay = no_delay_;
@@ -152,7 +154,7 @@ SocketMemory Connection::memory(const Environment& env) const noexcept {
   memory.rcvbuf = rcv_.limit();
   memory.wmem_alloc = snd_.queued() - snd_.unsent();
   memory.sndbuf = send_limit(env);
-  memory.wmem_queued = snd_.queued();
+  memory.wmem_queued = static_cast<std::uint32_t>(std::min<std::uint64_t>(send_memory(), UINT32_MAX));
   memory.drops = totals_.rcv_drops;
   return memory;
 }

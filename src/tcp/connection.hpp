@@ -99,8 +99,8 @@ class Connection {
 
   // ---- segment arrives (arrives.cpp, open.cpp) ----
   void arrives(Context& c, Segment& segment);
-  // An ICMP error about a segment of ours (icmp.cpp).
-  void icmp_error(Context& c, const NetworkError& said);
+  // An ICMP error about a segment of ours (icmp.cpp). `accepted`: an application holds the connection.
+  void icmp_error(Context& c, const NetworkError& said, bool accepted);
 
   // ---- time passes (deadlines.cpp) ----
   void deadline(Context& c);
@@ -119,7 +119,7 @@ class Connection {
   void await_room() noexcept { write_refused_ = true; }
   void close(Context& c);
   void abort(Context& c);
-  void set_no_delay(bool on) noexcept { no_delay_ = on; }
+  void set_no_delay(Context& c, bool on) noexcept;
   void set_options(Context& c, const SocketOptions& options);
   // TCP_QUICKACK: acknowledge at once from now on, or wait for company again, until the traffic decides otherwise.
   void set_quick_ack(Context& c, bool on) noexcept;
@@ -309,9 +309,11 @@ class Connection {
   void steer_window(const Context& c, const Acknowledgement& ack, std::uint32_t newly_lost);
   void note_loss(const Context& c, std::uint32_t bytes);
   void note_lack_of_data() noexcept;
+  void note_window_use() noexcept;
   void begin_flight(const Context& c);
   void shrink_after_idle(Duration idle) noexcept;
   [[nodiscard]] std::uint64_t pacing_rate() const noexcept;
+  [[nodiscard]] std::uint64_t sending_rate(const Settings& settings) const noexcept;
   [[nodiscard]] bool held_by_pacing(const Context& c) noexcept;
 
   // metrics.cpp
@@ -336,7 +338,7 @@ class Connection {
   bool transmit_new(Context& c, TxPacket& packet);
   bool transmit_probe(Context& c, TxPacket& packet);
   bool transmit_tail_probe(Context& c, TxPacket& packet);
-  void record_sent(const Context& c, std::uint32_t length, SendHalf::WorkCache& cache);
+  void record_sent(const Context& c, std::uint32_t length, SendHalf::WorkCache& cache, bool pushed = false);
   void record_resent(Context& c, const SendHalf::Stretch& stretch, std::uint32_t payload);
   bool transmit_ack(Context& c, TxPacket& packet);
   void emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket& packet, wire::Ecn ecn = wire::Ecn::NotEct) {
@@ -345,12 +347,16 @@ class Connection {
   void emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket& packet, wire::Ecn ecn, std::uint32_t mss);
   void ack_went_out() noexcept;
   [[nodiscard]] std::uint32_t congestion_room() const noexcept;
-  [[nodiscard]] std::uint32_t sendable_length(std::uint32_t window) noexcept;
+  [[nodiscard]] std::uint32_t sendable_length(const Context& c, std::uint32_t window) noexcept;
+  [[nodiscard]] bool worth_waiting(const Context& c, std::uint32_t room) const noexcept;
   void turn_send_clock(const Context& c) noexcept;
   bool transmit_segment(Context& c, TxPacket& packet);
   [[nodiscard]] bool nagle_holds(std::uint32_t tail) const noexcept;
   [[nodiscard]] std::uint32_t send_mss() const noexcept;
   [[nodiscard]] std::uint32_t max_payload() const noexcept;
+  [[nodiscard]] std::uint32_t burst(const Settings& settings) const noexcept;
+  [[nodiscard]] std::uint32_t new_burst(const Settings& settings) const noexcept;
+  [[nodiscard]] bool ends_with_push(Seq end) const noexcept;
   [[nodiscard]] wire::TcpOptions segment_options(const Context& c, bool with_sack) noexcept;
 
   // memory.cpp
@@ -376,10 +382,15 @@ class Connection {
   [[nodiscard]] BufferSizes receive_buffer(const Context& c) const noexcept {
     return tcp::receive_buffer(c.env.settings, options());
   }
-  [[nodiscard]] std::uint32_t write_room(const Environment& env) const noexcept;
+  [[nodiscard]] std::uint64_t send_memory() const noexcept;
+  void expand_send_buffer(const Environment& env) noexcept;
+  [[nodiscard]] std::uint32_t notsent_lowat(const Settings& settings) const noexcept;
+  [[nodiscard]] bool may_begin_packet(const Environment& env) const noexcept;
+  [[nodiscard]] std::uint32_t take_room(Context& c, std::uint32_t wanted);
   [[nodiscard]] bool is_writable(const Environment& env) const noexcept;
+  void check_space(const Environment& env) noexcept;
   void tell_writable(const Environment& env) noexcept;
-  void after_write(std::uint8_t flags);
+  void after_write(Context& c, std::uint8_t flags);
   // Nothing waits any more for the first write.
   void release_waiting_syn();
   void begin_lingering(Context& c);
@@ -465,6 +476,8 @@ class Connection {
   bool no_delay_ : 1 = false;
   bool corked_ : 1 = false;
   bool more_follows_ : 1 = false;      // MSG_MORE, until the peer is heard of
+  bool pushed_out_ : 1 = false;        // TCP_NODELAY was set, until the next write
+  bool unpushed_ : 1 = false;          // MSG_MORE, until the next write
   bool orphaned_ : 1 = false;          // close() was called
   bool lingering_ : 1 = false;         // and waits
   bool read_shut_ : 1 = false;         // SHUT_RD
@@ -476,6 +489,7 @@ class Connection {
   bool established_once_ : 1 = false;
   bool error_told_ : 1 = false;
   bool cwnd_limited_ : 1 = false;        // sending stopped for lack of congestion window
+  bool cwnd_used_up_ : 1 = false;        // and did so since usage_end_ was sent
   bool fast_open_child_ : 1 = false;     // began by a SYN with a valid cookie
   bool fast_open_unproven_ : 1 = false;  // a SYN with data was answered, and no data has come since
   bool fast_open_probe_ : 1 = false;     // tries whether the path carries Fast Open again
@@ -492,10 +506,13 @@ class Connection {
   std::uint8_t extra_acks_ = 0;     // duplicate ACKs still to send, one for each segment ahead of a gap
   FastOpenOutcome fast_open_ = FastOpenOutcome::NotTried;
   WireWindow last_window_;
+  std::uint32_t sndbuf_ = 0;  // without SO_SNDBUF: what the send buffer has grown to
   std::uint16_t peer_mss_ = kDefaultMss;
   std::uint16_t rcv_mss_ = kDefaultMss;  // the size of segments that come, as far as seen
   std::uint32_t dup_bytes_ = 0;          // bytes that duplicate ACKs say have left the network (RFC 5681 §3.2)
   Seq small_end_;
+  Seq usage_end_;                // until this is acknowledged, the window was used
+  std::uint32_t most_out_ = 0;  // as far as this, unless it was used up
   Instant timeouts_began_{};  // when the first of the consecutive time-outs was
   Instant probes_began_{};    // when the first window probe since the window closed went out
   Instant last_sent_{};

@@ -11,6 +11,7 @@ namespace ff::tcp {
 class DelayedAck {
  public:
   static constexpr Duration kMinDelay = std::chrono::milliseconds(40);  // Linux's TCP_ATO_MIN
+  static constexpr Duration kTick = std::chrono::milliseconds(1);
   static constexpr Duration kMaxDelay =
       std::chrono::milliseconds(200);             // Linux's TCP_DELACK_MAX; RFC 9293 allows 500 ms
   static constexpr std::uint32_t kMaxQuick = 16;  // Linux's TCP_MAX_QUICKACKS
@@ -40,6 +41,13 @@ class DelayedAck {
     if (delay_ > Duration::zero() && now - last_data_ < delay_) interactive_ = true;
   }
 
+  // What acknowledges the SYN-ACK is about to be written.
+  void await_write(Instant now, std::uint32_t window, std::uint32_t mss) noexcept {
+    be_quick(window, mss);
+    delay_ = kMinDelay;
+    last_data_ = now;
+  }
+
   // An acknowledgement went out for `segments` segments.
   void ack_sent(std::uint32_t segments) noexcept {
     quick_ -= static_cast<std::uint8_t>(std::min<std::uint32_t>(quick_, std::max(segments, 1u)));
@@ -61,9 +69,11 @@ class DelayedAck {
 
   // How long the next acknowledgement may wait.
   [[nodiscard]] Duration delay(Duration srtt) const noexcept {
+    // As Linux: a FIN alone waits no longer than it takes to close in answer.
+    if (delay_ == Duration::zero()) return kTick;
     Duration longest = interactive_ ? kMaxDelay : std::chrono::milliseconds(500);
     if (srtt > Duration::zero()) longest = std::min(longest, std::max(srtt, kMinDelay));
-    return std::min({std::max(delay_, kMinDelay), longest, kMaxDelay});
+    return std::min({delay_, longest, kMaxDelay});
   }
 
  private:

@@ -20,6 +20,8 @@ void Connection::fast_open_answered(Context& c, const Segment& segment) {
     cache.granted(fast_open_path(), granted->cookie, peer_mss_, granted->experimental, c.now);
   } else if (asked && (!syn_retransmitted_ || first_syn_arrived(segment))) {
     cache.not_granted(fast_open_path(), peer_mss_, fast_open_option_.experimental, c.now);
+  } else if (syn_data_ > 0) {
+    cache.answered(fast_open_path(), peer_mss_, c.now);
   }
   end_fast_open(c, fast_open_result(c, segment));
 }
@@ -27,7 +29,8 @@ void Connection::fast_open_answered(Context& c, const Segment& segment) {
 FastOpenOutcome Connection::fast_open_result(Context& c, const Segment& segment) {
   const bool asked = has_fast_open_option_ && fast_open_option_.cookie.size == 0;
   const bool grants = segment.options.fast_open && segment.options.fast_open->cookie.size > 0;
-  const bool data_taken = syn_data_ > 0 && after(segment.ack, snd_.iss() + 1);
+  // As Linux: a part of it will not do.
+  const bool data_taken = syn_data_ > 0 && at_or_after(segment.ack, snd_.iss() + 1 + syn_data_);
   if (data_taken) {
     fast_open_unproven_ = true;
     c.env.counters.add(Counter::TcpExt_TCPFastOpenActive);

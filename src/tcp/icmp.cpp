@@ -33,7 +33,7 @@ constexpr std::uint16_t kMinPathMtuV6 = 1280;
 
 }  // namespace
 
-void Connection::icmp_error(Context& c, const NetworkError& said) {
+void Connection::icmp_error(Context& c, const NetworkError& said, bool accepted) {
   const Observation observation = observe(c);
   // RFC 5927 §4.1: only about bytes in flight.
   if (at_or_before(snd_.max_sent(), said.seq) || before(said.seq, snd_.una())) {
@@ -44,8 +44,8 @@ void Connection::icmp_error(Context& c, const NetworkError& said) {
   const auto error = error_of(said.kind, tuple_.local.address.is_v4());
   if (!error) return;
   // Where a handshake is under way the error ends it; later it may be passing, and is what a time-out will tell
-  // (RFC 1122 §4.2.3.9, RFC 5461). A half-open Fast Open connection is established in the application's eyes.
-  if (state_ == TcpState::SynSent || (state_ == TcpState::SynReceived && !fast_open_child_)) {
+  // (RFC 1122 §4.2.3.9, RFC 5461). A half-open Fast Open connection is established in the eyes of who has accepted it.
+  if (state_ == TcpState::SynSent || (state_ == TcpState::SynReceived && !(fast_open_child_ && accepted))) {
     c.env.counters.add(Counter::Tcp_AttemptFails);
     reports().failed({.error = *error,
                       .type = said.type,

@@ -16,7 +16,7 @@ void Connection::begin(const FourTuple& tuple, const Path& path, Seq iss, std::u
   path_ = path;
   ts_offset_ = ts_offset;
   snd_.start(iss);
-  recovery_.high = small_end_ = iss;
+  recovery_.high = small_end_ = usage_end_ = iss;
 }
 
 void Connection::open(Context& c, const ActiveOpen& how, Slice data) {
@@ -125,8 +125,10 @@ void Connection::establish_fast_open(Context& c, const PassiveOpen& how, Segment
   syn.trim_front(1);
   if (!syn.payload.empty() || syn.flags.fin()) {
     syn.trim_back(rcv_.edge());
+    const std::uint32_t ceiling = rcv_.ceiling();
     const ReceiveHalf::Received received =
         rcv_.receive(syn.seq, syn.payload, syn.flags.fin(), c.env.memory, c.receive_cache);
+    rcv_.keep_ceiling(ceiling);
     if (received.delivered > 0) raise(event_bits::kReadable);
     if (reports_ != nullptr) reports_->arrived(rcv_.bytes_received(), c.now);
     if (received.fin) process_fin(c);
@@ -140,7 +142,9 @@ void Connection::become_established(Context& c) {
   if (state_ == TcpState::SynSent && retransmits_ > 0) totals_.recovered_from_timeouts(c.now - timeouts_began_);
   set_state(c, peer_fin_ ? TcpState::CloseWait : TcpState::Established);
   established_once_ = true;
+  if (totals_.last_data_recv == Instant{}) totals_.last_data_recv = c.now;  // as Linux
   if (!fast_open_child_) use_metrics(c);
+  expand_send_buffer(c.env);
   syn_due_ = false;
   has_fast_open_option_ = false;
   backoff_ = 0;
@@ -207,11 +211,18 @@ void Connection::connected_by_syn_ack(Context& c, Segment& segment) {
   bytes_acked_ += arrivals.acked - 1;
   if (reports_ != nullptr) [[unlikely]]
     if (reports_->acknowledged(snd_.una(), c.now)) raise(event_bits::kError);
-  // Data in the SYN that is not acknowledged goes out again right away, as if for the first time (RFC 7413 §4.2.1).
-  snd_.forget_unacknowledged();
+  // Data in the SYN that is not acknowledged goes out again right away (RFC 7413 §4.2.1).
+  if (snd_.outstanding() > 0) repeat_without_congestion(snd_.outstanding());
   snd_.update_window(segment.seq, segment.ack, segment.window.bytes(WindowScale{}));
+  const bool writer_waits = write_refused_;
   become_established(c);
-  ack_at_once(c);
+  if (writer_waits && snd_.outstanding() == 0) {
+    // As Linux: his bytes save an acknowledgement.
+    delayed_ack_.await_write(c.now, rcv_.window(), rcv_mss_);
+    timers_.arm(TimerKind::DelayedAck, c.now + DelayedAck::kMaxDelay);
+  } else {
+    ack_at_once(c);
+  }
 
   // RFC 9293 §3.10.7.3: "If there are other controls or text in the segment, then continue processing".
   segment.trim_front(1);

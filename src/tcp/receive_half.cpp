@@ -23,8 +23,8 @@ constexpr std::uint32_t kPruneShare = 8;
 }  // namespace
 
 std::uint32_t ReceiveHalf::initial_window(const BufferSizes& rmem, std::uint32_t mss) noexcept {
-  const std::uint32_t half = std::min<std::uint32_t>(rmem.initial / 2, 65535);
-  return half > mss ? half - half % mss : half;
+  const std::uint32_t half = rmem.initial / 2;
+  return std::min<std::uint32_t>(half > mss ? half - half % mss : half, 65535);
 }
 
 WindowScale ReceiveHalf::scale_for(const BufferSizes& rmem) noexcept {

@@ -11,8 +11,8 @@ namespace ff::tcp {
 namespace {
 // RFC 8985 §7.2: how long the peer may wait with the acknowledgement of a single segment.
 constexpr Duration kWorstDelayedAck = std::chrono::milliseconds(200);
-// As Linux with its usual clock of 250 Hz: a peer takes its time, too.
-constexpr Duration kProbeMargin = std::chrono::milliseconds(8);
+// As Linux with a clock of 1000 Hz: a peer takes its time, too.
+constexpr Duration kProbeMargin = std::chrono::milliseconds(2);
 constexpr Duration kProbeWithoutRtt = std::chrono::seconds(1);
 // As Linux: so long a receiver that seems to have thrown away what it SACKed may take to think better of it.
 constexpr Duration kRenegingPatience = std::chrono::milliseconds(10);
@@ -26,7 +26,7 @@ void Connection::recover(Context& c, const Acknowledgement& ack) {
   const std::uint32_t mss = send_mss();
   recovery_.send_new_first = false;
   if (arrivals.arrived > 0) {
-    const std::uint32_t segments = (arrivals.arrived + mss - 1) / mss;
+    const std::uint32_t segments = (arrivals.arrived - (ack.una_before == snd_.iss() ? 1 : 0) + mss - 1) / mss;
     c.env.counters.add(Counter::TcpExt_TCPDelivered, segments);
     totals_.delivered += segments;
     if (ack.echoes_mark) {
@@ -177,11 +177,11 @@ void Connection::detect_losses(Context& c) {
   }
 }
 
-// What begins at `late` came after what ends at `highest`.
+// What begins at `late` came after what ends at `highest`: so late it was, as Linux counts.
 void Connection::see_reordering(Context& c, Counter counter, Seq late, Seq highest) {
   const auto extent = static_cast<std::uint32_t>(std::max(highest - late, 0));
   const std::uint32_t mss = send_mss();
-  rack_.see_reordering((extent + mss - 1) / mss - (extent > 0 ? 1 : 0));
+  rack_.see_reordering((extent + mss - 1) / mss);
   c.env.counters.add(counter);
   ++totals_.reord_seen;
 }

@@ -47,6 +47,7 @@ class Request {
   // No SYN-ACK goes before the application has said so.
   void hold(bool on) noexcept { held_ = on; }
   [[nodiscard]] bool held() const noexcept { return held_; }
+  [[nodiscard]] Seq iss() const noexcept { return iss_; }
   [[nodiscard]] Seq irs() const noexcept { return irs_; }
   [[nodiscard]] std::uint8_t timeouts() const noexcept { return timeouts_; }
 

@@ -40,6 +40,13 @@ class Scoreboard {
     std::uint32_t length;
   };
   [[nodiscard]] std::optional<Stretch> first_lost(std::uint32_t limit) const noexcept;
+  // Only if not empty.
+  [[nodiscard]] Instant first_sent_at() const noexcept { return sent_.front().how.sent_at; }
+  // A segment that went out with PSH ended here; only for what was sent.
+  [[nodiscard]] bool pushed_at(Seq end) const noexcept {
+    const Sent& last = sent_[sent_holding(end - 1u)];
+    return last.end == end && last.how.pushed;
+  }
   [[nodiscard]] std::uint32_t resent_in_flight() const noexcept;
   // How the last of what is believed lost went out at first; only while something is.
   [[nodiscard]] const Transmission& last_lost() const noexcept {

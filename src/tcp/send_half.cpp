@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/search.hpp"
+
 namespace ff::tcp {
 
 namespace {
@@ -25,6 +27,12 @@ void SendHalf::write(Slice bytes, Memory& memory, WorkCache& cache) {
   assert(!fin_queued_);
   need_work(cache);
   work_->queue.push_back(std::move(bytes), memory.held);
+}
+
+const SendHalf::Cut* SendHalf::cut_behind(Seq first) const noexcept {
+  if (!work_ || work_->cuts.empty() || at_or_before(work_->cuts.back().at, first)) return nullptr;
+  const Ring<Cut>& cuts = work_->cuts;
+  return &cuts[first_where(cuts.size(), 0, [&](std::size_t i) { return after(cuts[i].at, first); })];
 }
 
 bool SendHalf::update_window(Seq seg_seq, Seq seg_ack, std::uint32_t window) noexcept {
@@ -83,6 +91,7 @@ void SendHalf::acknowledge(Seq ack, Arrivals& arrivals, WorkCache& cache) {
   if (after(acked_data, data_una_)) {
     work_->queue.drop_front(static_cast<std::uint32_t>(acked_data - data_una_));
     data_una_ = acked_data;
+    while (!work_->cuts.empty() && at_or_before(work_->cuts.front().at, data_una_)) work_->cuts.pop_front();
   }
   una_ = ack;
   release_if_idle(cache);
@@ -111,6 +120,7 @@ void SendHalf::discard(WorkCache& cache) {
   if (!work_) return;
   forget_unacknowledged();
   work_->queue.drop_front(work_->queue.size());
+  work_->cuts.clear();
   data_una_ = una_;
   release_if_idle(cache);
 }

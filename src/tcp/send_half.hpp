@@ -3,12 +3,14 @@
 // connection.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "base/object_cache.hpp"
+#include "base/ring.hpp"
 #include "base/seq.hpp"
 #include "base/slice_queue.hpp"
 #include "base/units.hpp"
@@ -22,10 +24,16 @@ namespace ff::tcp {
 
 class SendHalf {
  public:
+  // No segment holds bytes of both sides of one.
+  struct Cut {
+    Seq at;
+    bool push = false;  // what ends here goes with PSH
+  };
   // Exists only while something is queued or in flight.
   struct Work {
     SliceQueue queue;  // from the first byte that is not acknowledged
     Scoreboard board;  // of what lies between una and nxt
+    Ring<Cut> cuts;    // of what is not acknowledged
   };
   using WorkCache = ObjectCache<Work>;
 
@@ -34,6 +42,24 @@ class SendHalf {
   // ---- what the application wrote ----
   void write(ByteSpan bytes, Memory& memory, WorkCache& cache);
   void write(Slice bytes, Memory& memory, WorkCache& cache);
+  // Cuts `offset` bytes behind what is queued.
+  void cut(std::uint32_t offset, bool push, WorkCache& cache) {
+    if (queued() + offset == 0) return;
+    need_work(cache);
+    work_->cuts.push_back({fin_seq() + offset, push});
+  }
+  // The first cut behind `first`; null: there is none.
+  [[nodiscard]] const Cut* cut_behind(Seq first) const noexcept;
+  // At most `length` from `first` on, up to the next cut.
+  [[nodiscard]] std::uint32_t uncut(Seq first, std::uint32_t length) const noexcept {
+    const Cut* const next = cut_behind(first);
+    return next == nullptr ? length : std::min(length, static_cast<std::uint32_t>(next->at - first));
+  }
+  // What is unsent behind the last cut.
+  [[nodiscard]] std::uint32_t unsent_uncut() const noexcept {
+    if (!work_ || work_->cuts.empty()) return unsent();
+    return std::min(unsent(), static_cast<std::uint32_t>(fin_seq() - work_->cuts.back().at));
+  }
   void queue_fin(WorkCache& cache) {
     fin_queued_ = true;
     need_work(cache);
@@ -83,6 +109,10 @@ class SendHalf {
   [[nodiscard]] std::optional<Stretch> first_lost(std::uint32_t limit) const noexcept {
     return lost() > 0 ? work_->board.first_lost(limit) : std::nullopt;
   }
+  // When the first of what is in flight went out; only while something is.
+  [[nodiscard]] Instant first_sent_at() const noexcept { return work_->board.first_sent_at(); }
+  // A segment that went out with PSH ended here; only for what is in flight.
+  [[nodiscard]] bool pushed_at(Seq end) const noexcept { return work_->board.pushed_at(end); }
   // Bytes that were sent more than once and have not arrived.
   [[nodiscard]] std::uint32_t resent_in_flight() const noexcept { return work_ ? work_->board.resent_in_flight() : 0; }
   // See Scoreboard; only while something is believed lost.

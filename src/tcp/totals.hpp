@@ -11,19 +11,22 @@
 
 namespace ff::tcp {
 
-// What keeps a sender from being done: Linux's tcp_chrono. Of several the last in this list counts.
+// How long what kept a sender from being done.
 class SendClock {
  public:
-  enum class Limit : std::uint8_t { Idle, Busy, ReceiveWindow, SendBuffer };
+  using Limit = SendLimit;
 
   // From now on it is `limit`; until now it was what it was.
   void turn(Limit limit, Instant now) noexcept {
-    if (limit_ == Limit::Idle && limit == Limit::Idle) return;
-    const auto at = static_cast<std::uint32_t>(now.time_since_epoch().count() >> kShift);
-    if (limit_ != Limit::Idle) spent_[static_cast<std::size_t>(limit_) - 1] += at - since_;
-    since_ = at;
+    if (limit == limit_) return;
+    // In whole units, so that many short times add up to what they are.
+    const auto units = static_cast<std::uint32_t>((now - since_).count() >> kShift);
+    if (limit_ != Limit::Idle) spent_[static_cast<std::size_t>(limit_) - 1] += units;
+    since_ = limit_ == Limit::Idle ? now : since_ + Duration(std::int64_t{units} << kShift);
     limit_ = limit;
   }
+  [[nodiscard]] Limit limit() const noexcept { return limit_; }
+  [[nodiscard]] Instant since() const noexcept { return since_; }
   [[nodiscard]] Duration spent(Limit limit) const noexcept {
     return Duration(std::int64_t{spent_[static_cast<std::size_t>(limit) - 1]} << kShift);
   }
@@ -31,7 +34,7 @@ class SendClock {
  private:
   static constexpr int kShift = 20;  // units of about a millisecond, which last for 52 days
   std::array<std::uint32_t, 3> spent_{};
-  std::uint32_t since_ = 0;
+  Instant since_{};
   Limit limit_ = Limit::Idle;
 };
 
@@ -90,6 +93,8 @@ struct Totals {
     info.rwnd_limited = send_clock.spent(SendClock::Limit::ReceiveWindow);
     info.sndbuf_limited = send_clock.spent(SendClock::Limit::SendBuffer);
     info.busy_time = send_clock.spent(SendClock::Limit::Busy) + info.rwnd_limited + info.sndbuf_limited;
+    info.send_limit = send_clock.limit();
+    info.send_limit_since = send_clock.since();
     info.last_data_recv = last_data_recv;
     info.last_ack_recv = last_ack_recv;
   }

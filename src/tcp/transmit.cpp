@@ -25,6 +25,7 @@ bool Connection::transmit(Context& c, TxPacket& packet) {
   const bool sent = transmit_segment(c, packet);
   if (reports_ != nullptr && sent) [[unlikely]]
     if (reports_->sent(snd_.nxt(), c.now, packet)) raise(event_bits::kError);
+  if (!sent || !may_transmit()) check_space(c.env);
   turn_send_clock(c);
   return sent;
 }
@@ -78,7 +79,7 @@ bool Connection::transmit_syn(Context& c, TxPacket& packet) {
   last_window_ = segment.window;
 
   if (first) {
-    record_sent(c, 1 + (syn_ack ? 0 : syn_data_), c.send_cache);
+    record_sent(c, 1 + (syn_ack ? 0 : syn_data_), c.send_cache, !syn_ack && ends_with_push(snd_.iss() + 1 + syn_data_));
     syn_sent_at_ = c.now;
   } else {
     syn_retransmitted_ = true;
@@ -117,13 +118,43 @@ std::uint32_t Connection::max_payload() const noexcept {
   std::uint32_t room = path_.max_super_segment > header ? path_.max_super_segment - header : 0;
   // As Linux's tcp_bound_to_half_wnd(): a window should hold two, or the sender would wait for all of it to be read.
   if (snd_.max_window() > kDefaultMss) room = std::min(room, snd_.max_window() / 2);
-  if (const std::uint64_t rate = pacing_rate(); rate != 0) room = std::min(room, Pacer::quantum(rate, mss));
   return room > mss ? room - room % mss : mss;
+}
+
+// How much goes out at once, in whole segments: as Linux's tcp_tso_autosize(), about a millisecond's worth of what the
+// connection sends, or more where the other end is near.
+std::uint32_t Connection::burst(const Settings& settings) const noexcept {
+  const std::uint32_t mss = send_mss();
+  const std::uint32_t most = max_payload();
+  if (most == mss) return mss;
+  if (const std::uint64_t rate = pacing_rate(); rate != 0) return std::min(most, Pacer::quantum(rate, mss));
+  if (!rtt_.measured()) return most;
+  const auto near =
+      static_cast<std::uint64_t>(rtt_.min_rtt() / std::chrono::microseconds(1)) >> settings.tcp_tso_rtt_log;
+  std::uint64_t bytes = sending_rate(settings) >> 10;
+  if (near < 32) bytes += std::uint64_t{65536} >> near;
+  const std::uint64_t segments = std::max<std::uint64_t>(bytes / mss, settings.tcp_min_tso_segs);
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(segments * mss, most));
+}
+
+// And of new data: as Linux's tcp_cwnd_test(), two bursts to a congestion window at least, so that acknowledgements of
+// one clock out the other.
+std::uint32_t Connection::new_burst(const Settings& settings) const noexcept {
+  const std::uint32_t mss = send_mss();
+  return std::min(burst(settings), std::max(window_.cwnd / mss / 2 * mss, mss));
+}
+
+// The end of a write, unless more is said to follow; or a cut.
+bool Connection::ends_with_push(Seq end) const noexcept {
+  if (end == snd_.fin_seq()) return !unpushed_;
+  const SendHalf::Cut* const cut = snd_.cut_behind(end - 1u);
+  return cut != nullptr && cut->at == end && cut->push;
 }
 
 // What is believed to be in the network (RFC 6675 "pipe").
 std::uint32_t Connection::in_flight() const noexcept {
-  const std::uint32_t gone = snd_.lost() + snd_.sacked() + dup_bytes_;
+  // The SYN-ACK of a Fast Open was sent without regard to the window.
+  const std::uint32_t gone = snd_.lost() + snd_.sacked() + dup_bytes_ + (snd_.una() == snd_.iss() ? 1 : 0);
   return snd_.outstanding() > gone ? snd_.outstanding() - gone : 0;
 }
 
@@ -135,7 +166,7 @@ std::uint32_t Connection::congestion_room() const noexcept {
 // Nagle's algorithm (RFC 9293 §3.7.4) in Minshall's variant, as Linux: only another small segment in flight holds one
 // back.
 bool Connection::nagle_holds(std::uint32_t tail) const noexcept {
-  if (tail == 0 || snd_.fin_queued() || sends_urgent()) return false;
+  if (tail == 0 || snd_.fin_queued() || sends_urgent() || pushed_out_) return false;
   return corked_ || more_follows_ || (!no_delay_ && small_in_flight_);
 }
 
@@ -145,18 +176,35 @@ void Connection::turn_send_clock(const Context& c) noexcept {
   auto limit = SendClock::Limit::Idle;
   if (const std::uint32_t unsent = snd_.unsent(); snd_.queued() > 0) {
     limit = SendClock::Limit::Busy;
-    if (unsent == 0 && write_refused_) {
+    if (unsent == 0 && write_refused_ && !cwnd_used_up_) {
       limit = SendClock::Limit::SendBuffer;
-    } else if (unsent > 0 && synchronized() && std::min(unsent, send_mss()) > snd_.usable_window()) {
+    } else if (const std::uint32_t next = std::min(unsent, send_mss());
+               unsent > 0 && synchronized() && next > snd_.usable_window() && next <= congestion_room()) {
       limit = SendClock::Limit::ReceiveWindow;
     }
   }
   totals_.send_clock.turn(limit, c.now);
 }
 
+// As Linux's tcp_tso_should_defer(): an acknowledgement that is about to come makes more of the windows, of which `room`
+// is left now, than a small burst beside one that has just gone.
+bool Connection::worth_waiting(const Context& c, std::uint32_t room) const noexcept {
+  constexpr Duration kSoon = std::chrono::milliseconds(1);
+  const std::uint32_t unsent = snd_.unsent();
+  if (unsent <= send_mss() || snd_.outstanding() == 0 || recovery_.state >= CaState::Recovery) return false;
+  if (c.now - last_sent_ > kSoon || room >= burst(c.env.settings)) return false;
+  const SendHalf::Cut* const cut = snd_.cut_behind(snd_.nxt());
+  const std::uint32_t packet = cut == nullptr ? unsent : static_cast<std::uint32_t>(cut->at - snd_.nxt());
+  if ((cut != nullptr || snd_.fin_queued()) && room >= packet) return false;
+  const std::uint32_t divisor = c.env.settings.tcp_tso_win_divisor;
+  if (divisor != 0 && room >= std::min(snd_.window(), window_.cwnd) / divisor) return false;
+  const Duration until_ack = snd_.first_sent_at() + rtt_.srtt() - c.now;
+  return until_ack <= std::min(rtt_.srtt() / 2, kSoon);
+}
+
 // How much new data one segment may carry now: sender's silly-window avoidance (RFC 9293 §3.8.6.2.1), congestion
 // window, Nagle.
-std::uint32_t Connection::sendable_length(std::uint32_t window) noexcept {
+std::uint32_t Connection::sendable_length(const Context& c, std::uint32_t window) noexcept {
   const std::uint32_t unsent = snd_.unsent();
   const std::uint32_t mss = send_mss();
   if (std::min(unsent, mss) > window) return 0;
@@ -168,8 +216,13 @@ std::uint32_t Connection::sendable_length(std::uint32_t window) noexcept {
     cwnd_limited_ = true;
     return 0;
   }
-  std::uint32_t length = std::min({unsent, window, room, max_payload()});
+  std::uint32_t length = std::min({unsent, window, room, new_burst(c.env.settings)});
   if (length < unsent && length == room) cwnd_limited_ = true;
+  if (worth_waiting(c, std::min(window, room))) {
+    cwnd_limited_ |= room < window;
+    return 0;
+  }
+  if (const std::uint32_t uncut = snd_.uncut(snd_.nxt(), length); uncut < length) return uncut;
   const std::uint32_t tail = length % mss;
   if (tail == 0) return length;
   // A short segment only at the end of what was written.
@@ -185,7 +238,7 @@ bool Connection::transmit_lost(Context& c, TxPacket& packet) {
   const std::uint32_t room = congestion_room();
   // Segments may have grown beyond a small window since: see sendable_length().
   if (room < mss && in_flight() > 0) return false;
-  std::uint32_t limit = std::min(std::max(room - room % mss, mss), max_payload());
+  const std::uint32_t limit = std::min(std::max(room - room % mss, mss), burst(c.env.settings));
   // What the peer's window took back since must wait (RFC 9293 §3.8.6: a shrunken window), but for one byte's probe.
   const Seq window_end = snd_.una() + std::max(snd_.window(), 1u);
   const auto lost = snd_.first_lost(limit);
@@ -194,6 +247,7 @@ bool Connection::transmit_lost(Context& c, TxPacket& packet) {
   SendHalf::Stretch stretch = *lost;
   stretch.length = std::min(stretch.length, static_cast<std::uint32_t>(window_end - stretch.first));
 
+  stretch.length = snd_.uncut(stretch.first, stretch.length);
   const Seq end = stretch.first + stretch.length;
   const bool fin = snd_.fin_queued() && after(end, snd_.fin_seq());
   const std::uint32_t gathered = snd_.gather(stretch.first, stretch.length, packet);
@@ -201,12 +255,12 @@ bool Connection::transmit_lost(Context& c, TxPacket& packet) {
   const std::uint32_t data = stretch.length - static_cast<std::uint32_t>(fin);
   if (gathered < data) stretch.length = gathered;
   if (stretch.length == 0) return false;
-  record_resent(c, stretch, gathered);
-
   std::uint8_t flags = TcpFlags::kAck;
   const bool all = stretch.first + stretch.length == end;
   if (fin && all) flags |= TcpFlags::kFin;
-  if (gathered > 0 && end == snd_.max_sent() && all) flags |= TcpFlags::kPsh;
+  if (gathered > 0 && (gathered > mss || snd_.pushed_at(stretch.first + stretch.length))) flags |= TcpFlags::kPsh;
+  record_resent(c, stretch, gathered);
+
   const std::uint32_t segments = std::max(1u, (gathered + mss - 1) / mss);
   if (recovery_.state == CaState::Loss) {
     c.env.counters.add(Counter::TcpExt_TCPSlowStartRetrans, segments);
@@ -224,14 +278,15 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
   if ((unsent == 0 && !fin_unsent) || (snd_.lost() > 0 && !recovery_.send_new_first)) return false;
   // RFC 9293 §3.8.6: before the handshake is over a Fast Open server is bound by the window of the SYN.
   const std::uint32_t window = snd_.usable_window();
-  if (snd_.outstanding() == 0) begin_flight(c);
+  if (snd_.outstanding() == 0 && std::min(unsent, send_mss()) <= window) begin_flight(c);
 
   if (mtu_probing_ != nullptr) [[unlikely]] {
     const MtuProbe probe = transmit_mtu_probe(c, packet);
     if (probe != MtuProbe::None) return probe == MtuProbe::Sent;
   }
   cwnd_limited_ = false;
-  std::uint32_t length = unsent > 0 ? sendable_length(window) : 0;
+  std::uint32_t length = unsent > 0 ? sendable_length(c, window) : 0;
+  if (cwnd_limited_) note_window_use();
   if (unsent > 0 && length == 0) {
     // Nothing in flight would ever bring an acknowledgement that opens the window: probe it.
     const bool shut = std::min(unsent, send_mss()) > window;
@@ -254,15 +309,18 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
   std::uint8_t flags = TcpFlags::kAck;
   // As Linux: what is cut up is pushed as a whole, so that the receiver's stack does not wait for more to merge with
   // it. So is what had to end because it lies in too many places.
-  if (length > 0 && ((last && !more_follows_) || length > send_mss() || length < wanted)) flags |= TcpFlags::kPsh;
+  const bool pushed = length > 0 && ends_with_push(snd_.nxt() + length);
+  if (pushed || length > send_mss() || length < wanted) flags |= TcpFlags::kPsh;
   if (fin) flags |= TcpFlags::kFin;
   // RFC 3168 §6.1.5: only what is sent for the first time may be marked; were it repeated data, a mark in it could be
   // forged, and its loss would go unnoticed.
   const bool may_be_marked = ecn_.agreed() && length > 0;
   if (may_be_marked) flags |= ecn_.flags_for_new_data();
   const std::uint32_t mss = send_mss();
-  record_sent(c, length + static_cast<std::uint32_t>(fin), c.send_cache);
-  if (length % mss != 0) {
+  const bool first_time = seq == snd_.max_sent();
+  record_sent(c, length + static_cast<std::uint32_t>(fin), c.send_cache, pushed);
+  note_window_use();
+  if (length % mss != 0 && first_time) {
     small_in_flight_ = true;
     small_end_ = snd_.nxt();
   }
@@ -271,7 +329,6 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
     bytes_sent_ += length;
     c.env.counters.add(Counter::TcpExt_TCPOrigDataSent, (length + mss - 1) / mss);
   }
-  tell_writable(c.env);
   last_sent_ = c.now;
   timers_.cancel(TimerKind::Persist);
   if (!timers_.armed(TimerKind::Retransmit)) timers_.arm(TimerKind::Retransmit, c.now + rto());
@@ -281,8 +338,10 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
 }
 
 // Something goes out for the first time.
-void Connection::record_sent(const Context& c, std::uint32_t length, SendHalf::WorkCache& cache) {
-  snd_.sent(length, rate_.transmission(c.now, in_flight() + length, length), cache);
+void Connection::record_sent(const Context& c, std::uint32_t length, SendHalf::WorkCache& cache, bool pushed) {
+  Transmission how = rate_.transmission(c.now, in_flight() + length, length);
+  how.pushed = pushed;
+  snd_.sent(length, how, cache);
   if (recovery_.reduces_window()) recovery_.prr.sent(length);
   pacer_.sent(c.now, length, pacing_rate());
 }
@@ -317,13 +376,14 @@ bool Connection::transmit_tail_probe(Context& c, TxPacket& packet) {
     if (last.first != snd_.una() && at_or_after(last.first, snd_.una() + snd_.window())) return false;
     const std::uint32_t payload = snd_.gather(last.first, last.length, packet);
     if (snd_.fin_queued() && after(last.first + last.length, snd_.fin_seq())) flags |= TcpFlags::kFin;
-    if (payload > 0) flags |= TcpFlags::kPsh;
+    if (payload > 0 && snd_.pushed_at(last.first + last.length)) flags |= TcpFlags::kPsh;
     record_resent(c, last, payload);
     seq = last.first;
   } else {
-    const std::uint32_t length = snd_.gather(seq, fresh, packet);
-    flags |= TcpFlags::kPsh;
-    record_sent(c, length, c.send_cache);
+    const std::uint32_t length = snd_.gather(seq, snd_.uncut(seq, fresh), packet);
+    const bool pushed = ends_with_push(seq + length);
+    if (pushed) flags |= TcpFlags::kPsh;
+    record_sent(c, length, c.send_cache, pushed);
     bytes_sent_ += length;
     c.env.counters.add(Counter::TcpExt_TCPOrigDataSent);
   }
@@ -355,15 +415,16 @@ bool Connection::transmit_probe(Context& c, TxPacket& packet) {
   probe_due_ = false;
   c.env.counters.add(Counter::TcpExt_TCPWinProbe);
   const std::uint32_t window = snd_.usable_window();
-  const std::uint32_t length = window > 0 && snd_.unsent() > 0
-                                   ? snd_.gather(snd_.nxt(), std::min({snd_.unsent(), window, send_mss()}), packet)
-                                   : 0;
+  const std::uint32_t length =
+      window > 0 && snd_.unsent() > 0
+          ? snd_.gather(snd_.nxt(), snd_.uncut(snd_.nxt(), std::min({snd_.unsent(), window, send_mss()})), packet)
+          : 0;
   if (length == 0) {
     emit_segment(c, snd_.una() - 1u, TcpFlags::kAck, packet);
     return true;
   }
   const Seq seq = snd_.nxt();
-  record_sent(c, length, c.send_cache);
+  record_sent(c, length, c.send_cache, true);
   bytes_sent_ += length;
   last_sent_ = c.now;
   timers_.cancel(TimerKind::Persist);

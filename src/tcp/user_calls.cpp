@@ -1,38 +1,123 @@
 // RFC 9293 §3.10.2 to §3.10.6: what the application asks of a connection.
 #include <algorithm>
+#include <bit>
 #include <cassert>
 
 #include "tcp/connection.hpp"
 
 namespace ff::tcp {
 
-// How much may wait to be sent and acknowledged: it grows with what the path can carry (Linux's tcp_wmem). What the
-// peer has SACKed comes on top: it waits for a gap to be filled, and meanwhile the path carries as much as before.
+namespace {
+// What Linux counts for a packet's headers and its own record of it; a send buffer must hold that, too.
+constexpr std::uint32_t kPacketOverhead = 1280;
+constexpr std::uint32_t kHeadroom = 640;  // of that, what lies beside the data
+constexpr std::uint32_t kPacketRecord = 256;
+}  // namespace
+
+// The bound of send_memory().
 std::uint32_t Connection::send_limit(const Environment& env) const noexcept {
   if (options().sndbuf != 0) return options().sndbuf;
   if (env.memory.under_pressure()) return env.settings.tcp_wmem.initial;
-  const std::uint64_t useful =
-      std::uint64_t{2} * std::max(window_.cwnd, CongestionWindow::kInitialSegments * send_mss()) + snd_.sacked();
-  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
-      useful, env.settings.tcp_wmem.initial, std::max(env.settings.tcp_wmem.max, env.settings.tcp_wmem.initial)));
+  return std::max(sndbuf_, env.settings.tcp_wmem.initial);
 }
 
-// How much write() may take now. TCP_NOTSENT_LOWAT bounds what waits unsent, so that it can still be thought better of.
-std::uint32_t Connection::write_room(const Environment& env) const noexcept {
-  const std::uint32_t limit = send_limit(env);
-  const std::uint32_t lowat = options().notsent_lowat != 0 ? options().notsent_lowat : env.settings.tcp_notsent_lowat;
-  if (snd_.queued() >= limit || snd_.unsent() >= lowat) return 0;
-  return limit - snd_.queued();
+// What is written and not acknowledged, and what it costs to keep it in packets: Linux's sk_wmem_queued.
+std::uint64_t Connection::send_memory() const noexcept {
+  const std::uint32_t queued = snd_.queued();
+  if (queued == 0) return 0;
+  const std::uint32_t piece = max_payload();
+  return queued + std::uint64_t{(queued + piece - 1) / piece} * kPacketOverhead;
+}
+
+// As Linux's tcp_sndbuf_expand(): two congestion windows, in memory, within tcp_wmem.
+void Connection::expand_send_buffer(const Environment& env) noexcept {
+  const std::uint32_t mss = send_mss();
+  const std::uint64_t segments = std::max(window_.cwnd / mss, CongestionWindow::kInitialSegments);
+  const std::uint64_t memory = 2 * segments * (std::bit_ceil(peer_mss_ + kHeadroom) + kPacketRecord);
+  sndbuf_ = std::max(sndbuf_, static_cast<std::uint32_t>(std::min<std::uint64_t>(memory, env.settings.tcp_wmem.max)));
+}
+
+// TCP_NOTSENT_LOWAT bounds what waits unsent, so that it can still be thought better of.
+std::uint32_t Connection::notsent_lowat(const Settings& settings) const noexcept {
+  return options().notsent_lowat != 0 ? options().notsent_lowat : settings.tcp_notsent_lowat;
+}
+
+bool Connection::may_begin_packet(const Environment& env) const noexcept {
+  return send_memory() < send_limit(env) && snd_.unsent() < notsent_lowat(env.settings);
+}
+
+// How much of `wanted` bytes write() takes, and the cuts between the (super-)segments of it. As Linux's
+// tcp_sendmsg_locked(): a packet begun is filled whatever it costs, another is begun only while the buffer is not full,
+// and meanwhile those before it go out. After half of the peer's window a packet is pushed, although more follows.
+std::uint32_t Connection::take_room(Context& c, std::uint32_t wanted) {
+  const Environment& env = c.env;
+  const std::uint64_t limit = send_limit(env);
+  const std::uint32_t lowat = notsent_lowat(env.settings);
+  const std::uint32_t mss = send_mss();
+  const std::uint32_t packet = max_payload();
+  const std::uint32_t half_window = std::max(window_.cwnd / mss / 2 * mss, mss);
+  std::uint32_t ready = may_send_data() ? std::min(congestion_room(), snd_.usable_window()) : 0;
+  std::uint32_t waiting = snd_.unsent();
+  std::uint32_t tail = snd_.unsent_uncut();
+  ready -= ready % mss;
+  // The peer's SYN will say how long segments may be, and how large its window is.
+  const bool cuts = state_ != TcpState::SynSent;
+  const auto go = [&](std::uint32_t bytes) {
+    bytes = std::min(bytes, std::min(ready, waiting));
+    ready -= bytes;
+    waiting -= bytes;
+    tail = std::min(tail, waiting);
+  };
+  // Nagle's algorithm leaves the end behind, to be filled.
+  const std::uint32_t end = tail % mss;
+  go(nagle_holds(end) ? std::min(ready, waiting - end) : ready);
+  // What was written without cuts fills packets, too.
+  if (tail > packet) tail = (tail - 1) % packet + 1;
+  std::uint64_t memory = send_memory();
+  std::uint32_t taken = 0, since_push = 0;
+  bool push = !unpushed_;
+  while (taken < wanted) {
+    if (tail == 0 || tail >= packet) {
+      if (memory >= limit || waiting >= lowat) break;
+      if (cuts && (taken > 0 || tail > 0) && (packet > mss || push)) snd_.cut(taken, push, c.send_cache);
+      memory += kPacketOverhead;
+      tail = 0;
+      push = false;
+    } else if (taken == 0) {
+      push = false;
+    }
+    const std::uint32_t more = std::min(packet - tail, wanted - taken);
+    taken += more;
+    since_push += more;
+    waiting += more;
+    tail += more;
+    memory += more;
+    if (tail < packet) break;
+    const bool first = waiting == tail;
+    if (since_push > snd_.max_window() / 2) {
+      push = true;
+      since_push = 0;
+      go(ready);
+    } else if (first) {
+      go(half_window);
+    }
+  }
+  return taken;
 }
 
 // A third is free, and half of what may wait unsent (as Linux).
 bool Connection::is_writable(const Environment& env) const noexcept {
-  const std::uint32_t lowat = options().notsent_lowat != 0 ? options().notsent_lowat : env.settings.tcp_notsent_lowat;
-  const std::uint32_t sacked = snd_.sacked();
-  const std::uint32_t limit = send_limit(env);
-  const std::uint32_t free = limit - std::min(limit, snd_.queued());
-  if (std::uint64_t{free} * 3 < limit - std::min(limit, sacked)) return false;
+  const std::uint32_t lowat = notsent_lowat(env.settings);
+  const std::uint64_t memory = send_memory();
+  if (memory + memory / 2 > send_limit(env)) return false;
   return lowat == UINT32_MAX || std::uint64_t{snd_.unsent()} * 2 < lowat;
+}
+
+// As Linux's tcp_check_space(), when all has gone that may: a buffer that leaves the congestion window empty grows.
+void Connection::check_space(const Environment& env) noexcept {
+  if (!write_refused_ || waits_for_memory_ || !may_send_data()) return;
+  if (in_flight() < window_.cwnd && !env.memory.under_pressure()) expand_send_buffer(env);
+  tell_writable(env);
 }
 
 void Connection::tell_writable(const Environment& env) noexcept {
@@ -57,8 +142,10 @@ Result<void> Connection::may_write() noexcept {
   return {};
 }
 
-void Connection::after_write(std::uint8_t flags) {
-  more_follows_ = (flags & write_bits::kMore) != 0;
+void Connection::after_write(Context& c, std::uint8_t flags) {
+  pushed_out_ = false;
+  more_follows_ = unpushed_ = (flags & write_bits::kMore) != 0;
+  if ((flags & write_bits::kEndOfRecord) != 0) snd_.cut(0, true, c.send_cache);
   if ((flags & write_bits::kUrgent) != 0) mark_urgent();
   release_waiting_syn();
 }
@@ -74,18 +161,20 @@ Result<std::size_t> Connection::write(Context& c, ByteSpan bytes, std::uint8_t f
   const Observation observation = observe(c);
   if (const auto allowed = may_write(); !allowed) return std::unexpected(allowed.error());
   note_lack_of_data();
-  std::uint64_t room = write_room(c.env);
-  if (room > 0 && !bytes.empty()) {
+  std::uint64_t most = bytes.size();
+  if (!bytes.empty() && may_begin_packet(c.env)) {
     waits_for_memory_ = !memory_to_write(c);
-    room = waits_for_memory_ ? 0 : std::min(room, std::max(c.env.memory.left(c.env.settings.tcp_mem), Memory::kPage));
+    const std::uint64_t left = std::max(c.env.memory.left(c.env.settings.tcp_mem), Memory::kPage);
+    most = waits_for_memory_ ? 0 : std::min(most, left);
   }
-  const std::size_t count = std::min<std::size_t>(room, bytes.size());
+  const std::uint32_t count = take_room(c, static_cast<std::uint32_t>(std::min<std::uint64_t>(most, INT32_MAX)));
   write_refused_ = count < bytes.size();
   if (write_refused_) turn_send_clock(c);
   if (bytes.empty()) release_waiting_syn();
   if (count == 0) return bytes.empty() ? Result<std::size_t>(0) : std::unexpected(Error::WouldBlock);
   snd_.write(bytes.first(count), c.env.memory, c.send_cache);
-  after_write(flags);
+  if (count < bytes.size()) flags &= static_cast<std::uint8_t>(~write_bits::kEndOfRecord);
+  after_write(c, flags);
   turn_send_clock(c);
   return count;
 }
@@ -93,9 +182,9 @@ Result<std::size_t> Connection::write(Context& c, ByteSpan bytes, std::uint8_t f
 Result<void> Connection::write(Context& c, Slice bytes, std::uint8_t flags) {
   const Observation observation = observe(c);
   if (const auto allowed = may_write(); !allowed) return std::unexpected(allowed.error());
-  if (bytes.empty()) return {};
+  if (bytes.empty()) return release_waiting_syn(), Result<void>();
   note_lack_of_data();
-  const bool room = write_room(c.env) > 0;
+  const bool room = may_begin_packet(c.env);
   waits_for_memory_ = room && !memory_to_write(c);
   if (!room || waits_for_memory_) {
     write_refused_ = true;
@@ -103,7 +192,7 @@ Result<void> Connection::write(Context& c, Slice bytes, std::uint8_t flags) {
     return std::unexpected(Error::WouldBlock);
   }
   snd_.write(std::move(bytes), c.env.memory, c.send_cache);
-  after_write(flags);
+  after_write(c, flags);
   turn_send_clock(c);
   return {};
 }
@@ -299,9 +388,17 @@ void Connection::set_options(Context& c, const SocketOptions& options) {
   adopt(c.env, &options);
   if (options.rcvbuf != 0) rcv_.set_limit(receive_buffer(c).initial);
   if (options.window_clamp != 0) rcv_.set_limit(std::min(rcv_.limit(), options.window_clamp));
+  if (options.no_delay) set_no_delay(c, true);
   if (!options.keepalive) timers_.cancel(TimerKind::Keepalive);
   if (options.keepalive && (!kept_alive || timers_.armed(TimerKind::Keepalive))) start_keepalive(c);
   tell_writable(c.env);
+}
+
+// As Linux: what a cork or Nagle's algorithm holds back goes now.
+void Connection::set_no_delay(Context& c, bool on) noexcept {
+  const Observation observation = observe(c);
+  no_delay_ = on;
+  pushed_out_ = on && snd_.unsent() > 0;
 }
 
 void Connection::set_quick_ack(Context& c, bool on) noexcept {

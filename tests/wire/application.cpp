@@ -174,6 +174,13 @@ std::size_t Wire::write_some(std::string_view bytes, Where where) {
   return written;
 }
 
+std::size_t Wire::write_once(std::string_view bytes, Where where) {
+  command(fmt::format("write {} bytes in one call", bytes.size()), where);
+  const std::size_t taken = must(stack_->write(now_, flow().connection, as_bytes(bytes)), "write", where);
+  pump(where);
+  return taken;
+}
+
 void Wire::write(std::string_view bytes, Where where) {
   if (variant_.split) {
     if (const auto written = write_some(bytes, where); written != bytes.size())

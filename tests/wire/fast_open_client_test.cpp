@@ -137,7 +137,7 @@ WIRE_TEST(FastOpenClient, DataNotAckedGoesAgain) {
   w.advance(1min);
 }
 
-// A8: acknowledged in part: the rest, once.
+// A8: acknowledged in part: the rest, once. As Linux, that is data not taken.
 WIRE_TEST(FastOpenClient, DataPartlyAckedGoesOn) {
   w.have_cookie(kCookie, 1000);
   w.connect_fast_open("GET /");
@@ -145,7 +145,8 @@ WIRE_TEST(FastOpenClient, DataPartlyAckedGoesOn) {
   w.advance(10ms);
   w.in(syn_ack(0).ack(3).mss(1000));
   w.out(data(3, "T /").ack(1).psh());
-  w.outcome(FastOpenOutcome::Accepted);
+  w.outcome(FastOpenOutcome::DataNotAcked);
+  w.counter(Counter::TcpExt_TCPFastOpenActiveFail, 1);
   w.in(segment(1).ack(6));
   w.advance(1min);
 }
@@ -247,19 +248,64 @@ WIRE_TEST(FastOpenClient, SmallerMssThanCached) {
   w.in(syn_ack(0).ack(1).mss(500));
   w.out(data(1, 500).ack(1));
   w.out(data(501, 460).ack(1).psh());
+  // As Linux: it goes again, but its loss says nothing of the path.
+  w.require(w.info().ca_state == CaState::Loss && w.info().snd_cwnd == 10 * 500, "the window is as large as ever");
+  w.counter(Counter::Tcp_RetransSegs, 2);
+  w.require(w.cached()->mss == 500, "the next SYN will hold less");
   w.in(segment(1).ack(961));
   w.advance(1min);
 }
 
-// With timestamps each segment holds 12 bytes less than the SYN could.
+// As Linux: what goes again is no small segment that Nagle's algorithm would wait for.
+WIRE_TEST(FastOpenClient, NagleDoesNotWaitForWhatGoesAgain) {
+  w.have_cookie(kCookie, 1000);
+  w.connect_fast_open("GET /");
+  w.out(w.our_syn().tfo(kCookie).data("GET /"));
+  w.in(syn_ack(0).ack(1).mss(1000));
+  w.out(data(1, "GET /").ack(1).psh());
+  w.write("more");
+  w.out(data(6, "more").ack(1).psh());
+}
+
+// As Linux: a writer who waits for room has something to say at once, which takes the acknowledgement along.
+WIRE_TEST(FastOpenClient, AWaitingWritersBytesAcknowledgeTheSynAck) {
+  SocketOptions options;
+  options.sndbuf = 100;
+  w.have_cookie(kCookie, 1000);
+  w.connect({.fast_open = FastOpenMode::Now, .data = stream(1, 500), .options = options});
+  w.out(w.our_syn().tfo(kCookie).data(stream(1, 500)));
+  w.write_fails(Error::WouldBlock);
+  w.in(syn_ack(0).ack(501).mss(1000));
+  w.event(event_bits::kWritable);
+  w.silent();
+  w.advance(1ms);
+  w.require(w.write_once(stream(501, 100)) == 100, "there is room");
+  w.out(data(501, 100).ack(1).psh());
+}
+
+WIRE_TEST(FastOpenClient, AWaitingWriterHasADelayedAcksTime) {
+  SocketOptions options;
+  options.sndbuf = 100;
+  w.have_cookie(kCookie, 1000);
+  w.connect({.fast_open = FastOpenMode::Now, .data = stream(1, 500), .options = options});
+  w.out(w.our_syn().tfo(kCookie).data(stream(1, 500)));
+  w.write_fails(Error::WouldBlock);
+  w.in(syn_ack(0).ack(501).mss(1000));
+  w.advance(200ms);
+  w.out(segment(501).ack(1));
+}
+
+// With timestamps each segment holds 12 bytes less than the SYN could. What goes again is as long as it was, whatever
+// new data follows.
 WIRE_TEST(FastOpenClient, TimestampsShrinkWhatGoesAgain) {
   w.have_cookie(kCookie, 1000);
   w.connect_fast_open(stream(1, 2000));
   w.out(w.our_syn().tfo(kCookie).data(stream(1, 960)));
   w.in(syn_ack(0).ack(1).mss(900).ts(70, 0));
   w.out(data(1, 888).ack(1).ts(0, 70));
-  w.out(data(889, 888).ack(1).ts(0, 70));
-  w.out(data(1777, 224).ack(1).psh().ts(0, 70));
+  w.out(data(889, 72).ack(1).ts(0, 70));
+  w.out(data(961, 888).ack(1).ts(0, 70));
+  w.out(data(1849, 152).ack(1).psh().ts(0, 70));
 }
 
 // A8: ICMP says that the SYN with its data is too big: the plain SYN goes at once, the data in smaller pieces later.

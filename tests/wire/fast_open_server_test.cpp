@@ -420,6 +420,15 @@ WIRE_TEST(FastOpenServer, WrongAckIsReset) {
   w.state(TcpState::Established);
 }
 
+// As Linux: one that nobody has accepted ends by it.
+WIRE_TEST(FastOpenServer, IcmpErrorEndsTheHalfOpenThatNobodyHas) {
+  w.listen({.fast_open = 16});
+  ask_fast(w);
+  w.in(icmp_host_unreachable());
+  w.counter(Counter::Tcp_AttemptFails, 1);
+  w.advance(1min);
+}
+
 // A15: an ICMP error for a half-open Fast Open connection does not end it: the application has it already.
 WIRE_TEST(FastOpenServer, IcmpErrorIsSoftWhileHalfOpen) {
   w.listen({.fast_open = 16});

@@ -150,7 +150,8 @@ WIRE_TEST(HandshakeActive, RepeatedSynAckIsAcknowledgedAgain) {
   w.state(TcpState::Established);
 }
 
-// B1, RFC 9293 §3.5, Figure 7: two SYNs cross.
+// B1, RFC 9293 §3.5, Figure 7: two SYNs cross. As Linux: the SYN-ACK repeats a SYN that came before, and the
+// acknowledgement says so (RFC 2883).
 WIRE_TEST(HandshakeActive, SimultaneousOpen) {
   w.connect({.local_port = 5000});
   w.out(w.our_syn());
@@ -158,6 +159,7 @@ WIRE_TEST(HandshakeActive, SimultaneousOpen) {
   w.out(syn_ack(0).ack(1).mss(w.mss()).sack_ok().ts(0, 800).wscale(7));
   w.state(TcpState::SynReceived);
   w.in(syn_ack(0).ack(1).mss(1460).sack_ok().ts(800, 0).wscale(2));
+  w.out(segment(1).ack(1).ts(0, 800).sack({{0, 1}}));
   w.event(event_bits::kEstablished);
   w.state(TcpState::Established);
   w.write("x");
@@ -196,6 +198,8 @@ WIRE_TEST(HandshakeActive, SelfConnect) {
   w.out(syn(0).mss(w.mss()).sack_ok().wscale(7));
   w.loop_back();
   w.out(syn_ack(0).ack(1).mss(w.mss()).sack_ok().wscale(7));
+  w.loop_back();
+  w.out(segment(1).ack(1).any_window().sack({{0, 1}}));
   w.loop_back();
   w.state(TcpState::Established);
   w.write("h");

@@ -34,6 +34,43 @@ WIRE_TEST(Icmp, NumberMustBeInFlight) {
   w.dropped(DropReason::IcmpSequence, 2);
 }
 
+// As Linux's tcp_req_err(): a client that cannot be reached has no place in the queue.
+WIRE_TEST(Icmp, UnreachableClientIsForgotten) {
+  w.listen();
+  w.in(syn(0).mss(1000));
+  w.out(syn_ack(0).ack(1).mss(w.mss()));
+  w.population({.connections = 0, .requests = 1, .time_waits = 0, .listeners = 1});
+  w.in(w.v6() ? icmp_port_unreachable() : icmp_host_unreachable());
+  w.population({.connections = 0, .requests = 0, .time_waits = 0, .listeners = 1});
+  w.counter(Counter::TcpExt_ListenDrops, 1);
+  w.advance(1min);  // and nothing is sent to it any more
+}
+
+// Linux takes these for passing.
+WIRE_TEST(Icmp, LesserErrorsLeaveTheClientItsPlace) {
+  w.listen();
+  w.in(syn(0).mss(1000));
+  w.out(syn_ack(0).ack(1).mss(w.mss()));
+  w.in(w.v6() ? icmp_host_unreachable() : icmp_port_unreachable());
+  w.dropped(DropReason::IcmpIgnored, 1);
+  w.in(segment(1).ack(1));
+  w.accept();
+  w.counter(Counter::TcpExt_ListenDrops, 0);
+}
+
+WIRE_TEST(Icmp, NumberMustBeThatOfTheSynAck) {
+  w.listen();
+  w.in(syn(0).mss(1000));
+  w.out(syn_ack(0).ack(1).mss(w.mss()));
+  const Icmp error = w.v6() ? icmp_port_unreachable() : icmp_host_unreachable();
+  w.in(Icmp(error).quoting_seq(1));
+  w.in(Icmp(error).quoting_seq(0u - 1u));
+  w.counter(Counter::TcpExt_OutOfWindowIcmps, 2);
+  w.dropped(DropReason::IcmpSequence, 2);
+  w.in(segment(1).ack(1));
+  w.accept();
+}
+
 // RFC 1122 §4.2.3.9 (MUST-54): on an established connection it may be passing, and aborts nothing; it is what a timeout
 // will tell in the end.
 WIRE_TEST(Icmp, UnreachableIsSoftOnceEstablished) {

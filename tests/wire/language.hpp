@@ -166,6 +166,8 @@ class Wire {
   void write(std::string_view bytes, Where where = Where::current());
   // As much as there is room for; says how much that was.
   std::size_t write_some(std::string_view bytes, Where where = Where::current());
+  // The same in one call, in every variant.
+  std::size_t write_once(std::string_view bytes, Where where = Where::current());
   void write_fails(Error error, Where where = Where::current());
   // In one call, with these write_bits.
   void write_with(std::uint8_t flags, std::string_view bytes, Where where = Where::current());

@@ -52,7 +52,7 @@ WIRE_TEST(Reset, AckAndTextOfAResetAreIgnored) {
 WIRE_TEST(Reset, InCloseWaitItBreaksThePipe) {
   w.establish();
   w.in(fin(1).ack(1));
-  w.advance(40ms);
+  w.advance(1ms);
   w.out(segment(1).ack(2));
   w.in(rst(2));
   w.ended_with(Error::BrokenPipe);

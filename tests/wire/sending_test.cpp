@@ -127,11 +127,12 @@ WIRE_TEST(Sending, OldSegmentsDoNotSetTheWindow) {
 WIRE_TEST(Sending, ScaledWindows) {
   w.establish({.wscale = 4, .window = 100});
   w.require(w.info().snd_wnd == 1600, "100 << 4");
-  w.write(stream(1, 5000));
+  w.write(stream(1, 1600));
   w.out(data(1, 800).ack(1));
-  w.out(data(801, 800).ack(1));
+  w.out(data(801, 800).ack(1).psh());
   w.advance(10ms);
   w.in(segment(1).ack(1601).window(1000));
+  w.write(stream(1601, 3400));
   w.out(data(1601, 1000).ack(1));
   w.out(data(2601, 1000).ack(1));
   w.out(data(3601, 1000).ack(1));
@@ -168,38 +169,56 @@ WIRE_TEST(Sending, AncientAckIsChallenged) {
   w.read("xyz");
 }
 
-// C7: tcp_wmem bounds what a connection queues; once a third of it is free again the writer is told.
+// C7: tcp_wmem bounds what a connection queues, in memory: a packet costs 1280 bytes besides its own. Once a third of
+// it is free again the writer is told.
 WIRE_TEST(Sending, SendBufferIsBounded) {
   w.set("net.ipv4.tcp_wmem", "4096 16384 16384");
-  w.establish({.window = 4000});
-  const std::size_t taken = w.write_some(stream(1, 100'000));
-  for (std::uint32_t i = 0; i < 4; ++i) w.out(data(1 + 1000 * i, 1000).ack(1));
-  w.require(taken == 16384, "as much as tcp_wmem says");
+  w.establish();
+  w.require(w.write_once(stream(1, 100'000)) == 8000, "the eighth packet begins below 16384 bytes, and is filled");
+  for (std::uint32_t i = 0; i < 7; ++i) w.out(data(1 + 1000 * i, 1000).ack(1));
+  w.out(data(7001, 1000).ack(1).psh());
   w.write_fails(Error::WouldBlock);
-  w.no_event(event_bits::kWritable);
   w.advance(10ms);
-  w.in(segment(1).ack(4001).window(4000));
-  for (std::uint32_t i = 4; i < 8; ++i) w.out(data(1 + 1000 * i, 1000).ack(1));
+  w.in(segment(1).ack(3001));
   w.no_event(event_bits::kWritable);
-  w.in(segment(1).ack(8001).window(4000));
-  for (std::uint32_t i = 8; i < 12; ++i) w.out(data(1 + 1000 * i, 1000).ack(1));
+  w.in(segment(1).ack(4001));
   w.event(event_bits::kWritable);
+  w.require(w.write_once(stream(8001, 100'000)) == 4000, "four packets have made room");
+  for (std::uint32_t i = 8; i < 11; ++i) w.out(data(1 + 1000 * i, 1000).ack(1));
+  w.out(data(11'001, 1000).ack(1).psh());
 }
 
-// What has been SACKed waits for a gap to be filled, and takes no room from what the path could carry meanwhile.
-WIRE_TEST(Sending, WhatIsSackedTakesNoRoom) {
-  w.set("net.ipv4.tcp_wmem", "4096 16384 65536");
+// As Linux's tcp_sndbuf_expand(): it begins with two initial windows, and has two windows when there is too little in
+// it to fill one.
+WIRE_TEST(Sending, SendBufferGrowsWithTheWindow) {
   w.establish();
-  std::size_t taken = w.write_some(stream(1, 100'000));
-  const std::size_t twice_the_window = 20'000;
-  w.require(taken == twice_the_window, "twice the window");
+  w.require(w.write_once(stream(1, 100'000)) == 21'000, "two windows of ten segments");
   for (std::uint32_t i = 0; i < 10; ++i) w.out(data(1 + 1000 * i, 1000).ack(1));
   w.advance(10ms);
+  w.write_fails(Error::WouldBlock);
+  w.in(segment(1).ack(10'001));
+  for (std::uint32_t i = 10; i < 20; ++i) w.out(data(1 + 1000 * i, 1000).ack(1));
+  w.out(data(20'001, 1000).ack(1).psh());
+  w.event(event_bits::kWritable);
+  w.require(w.write_once(stream(21'001, 100'000)) == 30'000, "two windows of twenty");
+  for (std::uint32_t i = 21; i < 30; ++i) w.out(data(1 + 1000 * i, 1000).ack(1));
+}
+
+// What has been SACKed waits for a gap to be filled, and takes its room until then.
+WIRE_TEST(Sending, WhatIsSackedTakesRoom) {
+  w.set("net.ipv4.tcp_wmem", "4096 16384 16384");
+  w.establish();
+  w.require(w.write_once(stream(1, 100'000)) == 8000, "eight packets");
+  for (std::uint32_t i = 0; i < 7; ++i) w.out(data(1 + 1000 * i, 1000).ack(1));
+  w.out(data(7001, 1000).ack(1).psh());
+  w.advance(10ms);
   w.in(segment(1).ack(1).sack({{1001, 3001}}));
-  w.out(data(10001, 1000).ack(1));
-  w.out(data(11001, 1000).ack(1));
-  taken += w.write_some(stream(1 + static_cast<std::uint32_t>(taken), 100'000));
-  w.require(taken == twice_the_window + 2000, "and what was SACKed");
+  w.write_fails(Error::WouldBlock);
+  w.in(segment(1).ack(3001));
+  w.require(w.write_once(stream(8001, 100'000)) == 3000, "three packets have made room");
+  w.out(data(8001, 1000).ack(1));
+  w.out(data(9001, 1000).ack(1));
+  w.out(data(10'001, 1000).ack(1).psh());
 }
 
 // RFC 5681 §4.1: after a pause longer than the timeout the window starts over from the restart window.

@@ -349,6 +349,31 @@ WIRE_TEST(Cork, HoldsForOneTimeoutAtMost) {
   w.out(segment(1).ack(1).psh().data("ab"));
 }
 
+// As Linux's TCP_NODELAY: it pushes out what waits, once; the cork stays.
+WIRE_TEST(Cork, NoDelayPushesOutWhatItHolds) {
+  SocketOptions options;
+  options.cork = true;
+  w.listen({.options = options});
+  w.establish();
+  w.write("ab");
+  w.silent();
+  options.no_delay = true;
+  w.options(options);
+  w.out(segment(1).ack(1).psh().data("ab"));
+  w.write("cd");
+  w.silent();
+  w.options(options);
+  w.out(segment(3).ack(1).psh().data("cd"));
+}
+
+WIRE_TEST(More, NoDelayPushesOutWhatItHolds) {
+  w.establish();
+  w.write_with(write_bits::kMore, "header ");
+  w.silent();
+  w.no_delay(true);
+  w.out(segment(1).ack(1).data("header "));
+}
+
 WIRE_TEST(More, HoldsAShortSegmentUntilTheRestIsWritten) {
   w.establish();
   w.write_with(write_bits::kMore, "header ");
@@ -375,7 +400,8 @@ WIRE_TEST(More, HoldsTheTailOnly) {
   w.out(data(2001, 1).ack(1).psh());
 }
 
-// As Linux: it is about this write, and does not outlast the next word from the peer.
+// As Linux: it is about this write, and does not outlast the next word from the peer. The message is still not
+// complete, so that nothing is pushed.
 WIRE_TEST(More, EndsWithTheNextAck) {
   w.establish();
   w.write("x");
@@ -383,20 +409,72 @@ WIRE_TEST(More, EndsWithTheNextAck) {
   w.write_with(write_bits::kMore, "y");
   w.silent();
   w.in(segment(1).ack(2));
-  w.out(segment(2).ack(1).psh().data("y"));
+  w.out(segment(2).ack(1).data("y"));
 }
 
+// MSG_EOR, as Linux: what is written behind it begins a segment of its own, the first time and again.
+WIRE_TEST(EndOfRecord, NoSegmentHoldsBytesOfTwo) {
+  w.set("tcp_early_retrans", "0");  // no probe comes first
+  w.super_segments(65535);
+  w.establish({.window = 0, .no_delay = true});
+  w.write_with(write_bits::kEndOfRecord, stream(1, 300));
+  w.write_with(write_bits::kEndOfRecord, stream(301, 300));
+  w.write(stream(601, 100));
+  w.write(stream(701, 100));
+  w.silent();
+  w.in(segment(1).ack(1).window(5000));
+  w.out(data(1, 300).ack(1).psh());
+  w.out(data(301, 300).ack(1).psh());
+  w.out(data(601, 200).ack(1).psh());
+  w.advance(210ms);
+  w.out(data(1, 300).ack(1).psh());
+  w.in(segment(1).ack(301));
+  w.out(data(301, 300).ack(1).psh());
+  w.out(data(601, 200).ack(1).psh());
+}
+
+// A record may be of several writes; where it ends inside a packet, the rest of that stays free.
+WIRE_TEST(EndOfRecord, EndsWithTheWriteThatSaysSo) {
+  SocketOptions options;
+  options.cork = true;
+  w.listen({.options = options});
+  w.establish();
+  w.write(stream(1, 700));
+  w.write_with(write_bits::kEndOfRecord, stream(701, 700));
+  w.out(data(1, 1000).ack(1));
+  w.silent();  // the cork holds a record's end like any other
+  w.write(stream(1401, 1000));
+  w.out(data(1001, 400).ack(1).psh());
+  w.out(data(1401, 1000).ack(1).psh());
+}
+
+// As Linux: the bound is looked at where a packet begins; one that has begun is filled.
 WIRE_TEST(NotSentLowat, BoundsWhatWaitsUnsent) {
   SocketOptions options;
-  options.notsent_lowat = 100;
+  options.notsent_lowat = 1500;
   w.listen({.options = options});
   w.establish({.window = 0});
-  w.require(w.write_some(std::string(60, 'x')) == 60, "60 bytes fit");
-  w.require(w.write_some(std::string(60, 'x')) == 60, "the bound is looked at before, as Linux does");
+  w.require(w.write_once(stream(1, 1100)) == 1100, "1100 bytes fit");
+  w.require(w.write_once(stream(1101, 5000)) == 900, "what the second packet holds");
   w.write_fails(Error::WouldBlock);
-  w.in(segment(1).ack(1).window(1000));
-  w.out(segment(1).ack(1).psh().data(std::string(120, 'x')));
+  w.in(segment(1).ack(1).window(2000));
+  w.out(data(1, 1000).ack(1).psh());  // more than half of the largest window so far, which held nothing
+  w.out(data(1001, 1000).ack(1).psh());
   w.event(event_bits::kWritable);
+}
+
+// What can go at once does not wait.
+WIRE_TEST(NotSentLowat, LeavesAloneWhatCanGo) {
+  SocketOptions options;
+  options.notsent_lowat = 1500;
+  w.listen({.options = options});
+  w.establish({.window = 5000});
+  w.require(w.write_once(stream(1, 20'000)) == 7000, "5000 bytes go, and two packets wait");
+  for (std::uint32_t i = 0; i < 5; ++i) {
+    // As Linux, in the middle of a write where more than half of the window has been written.
+    auto next = data(1 + 1000 * i, 1000).ack(1);
+    w.out(i == 2 ? std::move(next).psh() : std::move(next));
+  }
 }
 
 WIRE_TEST(SendBuffer, BoundsWhatIsWritten) {
@@ -404,7 +482,8 @@ WIRE_TEST(SendBuffer, BoundsWhatIsWritten) {
   options.sndbuf = 5000;
   w.listen({.options = options});
   w.establish({.window = 0});
-  w.require(w.write_some(std::string(20000, 'x')) == 5000, "SO_SNDBUF bounds what waits");
+  // Each packet costs 1280 bytes besides its own; another begins while less than SO_SNDBUF is taken, and is filled.
+  w.require(w.write_once(std::string(20000, 'x')) == 3000, "SO_SNDBUF bounds what waits");
 }
 
 WIRE_TEST(QuickAck, SendsTheDelayedAckAtOnce) {

@@ -126,7 +126,7 @@ WIRE_TEST(Sockets, AConnectionShowsItsQueuesAndTimer) {
   w.require(socket.recv_queue == 5, "five bytes are unread");
   w.require(socket.send_queue == 6, "six bytes are not acknowledged");
   w.require(socket.timer == SocketTimer::Retransmit && socket.timer_left == 210ms, "the retransmission timer runs");
-  w.require(socket.memory.rmem_alloc == 4096 && socket.memory.wmem_queued == 6 && socket.memory.wmem_alloc == 6,
+  w.require(socket.memory.rmem_alloc == 4096 && socket.memory.wmem_queued == 1286 && socket.memory.wmem_alloc == 6,
             "memory held for both");
   const ConnectionInfo& info = *socket.connection;
   w.require(info.data_segs_in == 1 && info.data_segs_out == 1 && info.bytes_received == 5, "what it carried");

@@ -2,31 +2,102 @@
 // segments one by one would.
 #include "wire/language.hpp"
 
-WIRE_TEST(SuperSegments, OneWriteIsOnePacket) {
-  w.super_segments(65535);
-  w.establish();
-  w.write(stream(1, 9500));
-  w.out(data(1, 9500).ack(1).psh().segments_of(1000));
-  w.advance(10ms);
-  w.in(segment(1).ack(9501));
-  w.advance(1min);
-  w.counter(Counter::TcpExt_TCPOrigDataSent, 10);
+namespace {
+
+// As if the other end were so near that the window alone bounds what goes at once.
+void burst_freely(Wire& w, std::uint32_t largest = 65535) {
+  w.super_segments(largest);
+  w.set("tcp_tso_rtt_log", "20");
+  w.set("tcp_tso_win_divisor", "255");
 }
 
-// The congestion window is the bound, not the device.
+}  // namespace
+
+WIRE_TEST(SuperSegments, OneWriteIsOnePacket) {
+  burst_freely(w);
+  w.establish();
+  w.write(stream(1, 4500));
+  w.out(data(1, 4500).ack(1).psh().segments_of(1000));
+  w.advance(10ms);
+  w.in(segment(1).ack(4501));
+  w.advance(1min);
+  w.counter(Counter::TcpExt_TCPOrigDataSent, 5);
+}
+
+// The congestion window is the bound, not the device; as Linux, a packet holds half of it at most.
 WIRE_TEST(SuperSegments, CongestionWindowIsTheBound) {
-  w.super_segments(65535);
+  burst_freely(w);
   w.establish();
   w.write(stream(1, 20'000));
-  w.out(data(1, 10'000).ack(1).psh().segments_of(1000));
+  w.out(data(1, 5000).ack(1).psh().segments_of(1000));
+  w.out(data(5001, 5000).ack(1).psh().segments_of(1000));
   w.advance(10ms);
   w.in(segment(1).ack(10'001));
   w.out(data(10'001, 10'000).ack(1).psh().segments_of(1000));
 }
 
+// As Linux's tcp_tso_autosize(): ten segments in 10 ms, and twice that in slow start, are less than two in a
+// millisecond, but two may always go.
+WIRE_TEST(SuperSegments, ABurstIsAMillisecondsWorth) {
+  w.super_segments(65535);
+  w.establish();
+  w.write(stream(1, 9000));
+  for (std::uint32_t i = 0; i < 4; ++i) w.out(data(1 + 2000 * i, 2000).ack(1).psh().segments_of(1000));
+  w.out(data(8001, 1000).ack(1).psh());
+}
+
+WIRE_TEST(SuperSegments, ABurstIsOfSoManySegmentsAtLeast) {
+  w.super_segments(65535);
+  w.set("tcp_min_tso_segs", "4");
+  w.establish();
+  w.write(stream(1, 9000));
+  for (std::uint32_t i = 0; i < 2; ++i) w.out(data(1 + 4000 * i, 4000).ack(1).psh().segments_of(1000));
+  w.out(data(8001, 1000).ack(1).psh());
+}
+
+// Four windows in a round trip are 3906 bytes in a millisecond: as Linux counts it, the 1024th part of a second.
+WIRE_TEST(SuperSegments, ABurstGrowsWithTheRate) {
+  w.super_segments(65535);
+  w.set("tcp_pacing_ss_ratio", "400");
+  w.establish();
+  w.write(stream(1, 9000));
+  for (std::uint32_t i = 0; i < 3; ++i) w.out(data(1 + 3000 * i, 3000).ack(1).psh().segments_of(1000));
+}
+
+// The other ratio counts once the window is no longer to double: here 3906 bytes in a millisecond, were it not for the
+// window, where it was one segment.
+WIRE_TEST(SuperSegments, ABurstGrowsWithTheRateOfCongestionAvoidance) {
+  w.super_segments(65535);
+  w.set("tcp_min_tso_segs", "1");
+  w.set("tcp_pacing_ca_ratio", "800");
+  w.establish();
+  w.write(stream(1, 10'000));
+  for (std::uint32_t i = 0; i < 9; ++i) w.out(data(1 + 1000 * i, 1000).ack(1));
+  w.out(data(9001, 1000).ack(1).psh());
+  w.advance(10ms);
+  w.in(segment(1).ack(1).sack({{1001, 10'001}}));
+  w.out(data(1, 1000).ack(1));
+  w.advance(10ms);
+  w.in(segment(1).ack(10'001));
+  w.write(stream(10'001, 7000));
+  w.out(data(10'001, 2000).ack(1).psh().segments_of(1000));
+  w.out(data(12'001, 2000).ack(1).psh().segments_of(1000));
+  w.out(data(14'001, 1000).ack(1));
+}
+
+// 10 ms are four times 2^11 microseconds: 64 KiB, halved as often, come on top.
+WIRE_TEST(SuperSegments, ABurstIsLargerWhereTheOtherEndIsNear) {
+  w.super_segments(65535);
+  w.set("tcp_tso_rtt_log", "11");
+  w.establish();
+  w.write(stream(1, 9000));
+  w.out(data(1, 5000).ack(1).psh().segments_of(1000));
+  w.out(data(5001, 4000).ack(1).psh().segments_of(1000));
+}
+
 // No packet is larger than the device says; only the last piece of the last is short.
 WIRE_TEST(SuperSegments, DeviceSaysHowLarge) {
-  w.super_segments(5000);
+  burst_freely(w, 5000);
   w.establish();
   w.write(stream(1, 9900));
   w.out(data(1, 4000).ack(1).psh().segments_of(1000));
@@ -36,7 +107,7 @@ WIRE_TEST(SuperSegments, DeviceSaysHowLarge) {
 
 // A window is filled with whole segments, by two packets at least.
 WIRE_TEST(SuperSegments, PeersWindowIsTheBound) {
-  w.super_segments(65535);
+  burst_freely(w);
   w.establish({.window = 7500});
   w.write(stream(1, 10'000));
   w.out(data(1, 3000).ack(1).psh().segments_of(1000));
@@ -46,10 +117,11 @@ WIRE_TEST(SuperSegments, PeersWindowIsTheBound) {
 
 // As Linux: each is pushed, whether or not more follows; a segment by itself only at the end.
 WIRE_TEST(SuperSegments, ArePushed) {
-  w.super_segments(65535);
+  burst_freely(w);
   w.establish();
   w.write(stream(1, 11'000));
-  w.out(data(1, 10'000).ack(1).psh().segments_of(1000));
+  w.out(data(1, 5000).ack(1).psh().segments_of(1000));
+  w.out(data(5001, 5000).ack(1).psh().segments_of(1000));
   w.advance(10ms);
   w.write(stream(11'001, 4000));
   w.in(segment(1).ack(1001));
@@ -73,7 +145,7 @@ WIRE_TEST(SuperSegments, NagleKeepsBackTheShortEnd) {
 }
 
 WIRE_TEST(SuperSegments, TimestampsTakeTheirRoom) {
-  w.super_segments(65535);
+  burst_freely(w);
   w.establish({.ts = 100});
   w.write(stream(1, 3000));
   w.out(data(1, 3000).ack(1).psh().ts(10, 110).segments_of(988));
@@ -81,27 +153,28 @@ WIRE_TEST(SuperSegments, TimestampsTakeTheirRoom) {
 
 WIRE_TEST(SuperSegments, FinRidesOnTheLast) {
   w.super_segments(65535);
-  w.establish({.window = 2000});
-  w.write(stream(1, 4500));
-  w.out(data(1, 1000).ack(1));
-  w.out(data(1001, 1000).ack(1));
+  w.establish();
+  w.write(stream(1, 12'500));
+  for (std::uint32_t i = 0; i < 5; ++i) w.out(data(1 + 2000 * i, 2000).ack(1).psh().segments_of(1000));
   w.close();
-  w.in(segment(1).ack(2001).window(8000));
-  w.out(fin(2001).data(stream(2001, 2500)).ack(1).psh().segments_of(1000));
+  w.advance(10ms);
+  w.in(segment(1).ack(10'001));
+  w.out(fin(10'001).data(stream(10'001, 2500)).ack(1).psh().segments_of(1000));
 }
 
 // After a timeout one segment goes, and not the packet as it was.
 WIRE_TEST(SuperSegments, TimeoutSendsOneSegment) {
   w.set("tcp_early_retrans", "0");  // no probe comes first
-  w.super_segments(65535);
+  burst_freely(w);
   w.establish();
   w.write(stream(1, 8000));
-  w.out(data(1, 8000).ack(1).psh().segments_of(1000));
+  w.out(data(1, 5000).ack(1).psh().segments_of(1000));
+  w.out(data(5001, 3000).ack(1).psh().segments_of(1000));
   w.advance(210ms);
   w.out(data(1, 1000).ack(1));
   w.advance(10ms);
   w.in(segment(1).ack(1001));
-  w.out(data(1001, 2000).ack(1).segments_of(1000));
+  w.out(data(1001, 2000).ack(1).psh().segments_of(1000));
   w.advance(10ms);
   w.in(segment(1).ack(8001));
   w.advance(1min);
@@ -109,10 +182,11 @@ WIRE_TEST(SuperSegments, TimeoutSendsOneSegment) {
 
 // Duplicate acknowledgements name one segment of it.
 WIRE_TEST(SuperSegments, FastRetransmitSendsOneSegment) {
-  w.super_segments(65535);
+  burst_freely(w);
   w.establish({.sack = false});
   w.write(stream(1, 10'000));
-  w.out(data(1, 10'000).ack(1).psh().segments_of(1000));
+  w.out(data(1, 5000).ack(1).psh().segments_of(1000));
+  w.out(data(5001, 5000).ack(1).psh().segments_of(1000));
   w.advance(10ms);
   w.in(segment(1).ack(2001));
   for (int i = 0; i < 2; ++i) w.in(segment(1).ack(2001));
@@ -120,6 +194,18 @@ WIRE_TEST(SuperSegments, FastRetransmitSendsOneSegment) {
   w.out(data(2001, 1000).ack(1));
   w.in(segment(1).ack(10'001));
   w.advance(1min);
+}
+
+// What is lost goes again in bursts of a millisecond's worth, too, but without regard to half of the window.
+WIRE_TEST(SuperSegments, RetransmissionsAreBursts) {
+  w.super_segments(65535);
+  w.establish();
+  w.write(stream(1, 10'000));
+  for (std::uint32_t i = 0; i < 5; ++i) w.out(data(1 + 2000 * i, 2000).ack(1).psh().segments_of(1000));
+  w.advance(10ms);
+  w.in(segment(1).ack(1).sack({{4001, 10'001}}));
+  w.out(data(1, 2000).ack(1).psh().segments_of(1000));
+  w.out(data(2001, 2000).ack(1).psh().segments_of(1000));
 }
 
 // The peer's segments, merged by a device: acknowledged at once, for they are more than one.
@@ -170,5 +256,6 @@ WIRE_TEST(SuperSegments, FastOpenAnswer) {
   w.accept();
   w.read("GET /");
   w.write(stream(1, 9000));
-  w.out(data(1, 9000).ack(6).psh().segments_of(1000));
+  w.out(data(1, 5000).ack(6).psh().segments_of(1000));
+  w.out(data(5001, 4000).ack(6).psh().segments_of(1000));
 }

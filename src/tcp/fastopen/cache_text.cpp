@@ -95,10 +95,13 @@ constexpr Field kFields[] = {
      [](const Entry& e, Instant) { return e.mss == 0 ? std::string() : std::to_string(e.mss); },
      [](Entry& e, std::string_view value, Instant) { return take_number(e.mss, value); }},
     {"form", "standard or experimental",
-     [](const Entry& e, Instant) { return std::string(e.experimental ? "experimental" : ""); },
+     [](const Entry& e, Instant) {
+       return std::string(e.experimental ? "experimental" : e.experimental_refused ? "standard" : "");
+     },
      [](Entry& e, std::string_view value, Instant) {
        e.experimental = value == "experimental";
-       return e.experimental || value == "standard";
+       e.experimental_refused = value == "standard";
+       return e.experimental || e.experimental_refused;
      }},
     {"age", "a whole number of seconds from 0 to 2147483647",
      [](const Entry& e, Instant now) { return std::to_string(seconds_between(e.learned, now)); },

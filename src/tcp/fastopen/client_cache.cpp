@@ -36,7 +36,7 @@ FastOpenCacheEntry* ClientCache::use(const FastOpenPath& path, Instant now) {
   // What the path does has a time of its own.
   entry->cookie = {};
   entry->mss = 0;
-  entry->experimental = false;
+  entry->experimental = entry->experimental_refused = false;
   return entry;
 }
 
@@ -85,7 +85,16 @@ void ClientCache::not_granted(const FastOpenPath& path, std::uint16_t mss, bool 
   if (entry == nullptr) return;
   entry->mss = mss;
   entry->learned = now;
-  if (entry->cookie.size == 0) entry->experimental = !asked_experimental;
+  if (entry->cookie.size != 0) return;
+  entry->experimental_refused |= asked_experimental;
+  entry->experimental = !entry->experimental_refused;
+}
+
+void ClientCache::answered(const FastOpenPath& path, std::uint16_t mss, Instant now) {
+  FastOpenCacheEntry* entry = entry_of(path);
+  if (entry == nullptr) return;
+  entry->mss = mss;
+  if (entry->cookie.size == 0) entry->learned = now;
 }
 
 // ---- what paths do -------------------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ class ClientCache {
   // A SYN-ACK answered a request for a cookie without granting one: the next request takes the other form of the option
   // (A1).
   void not_granted(const FastOpenPath& path, std::uint16_t mss, bool asked_experimental, Instant now);
+  // A SYN-ACK to a SYN with data says what the server's segments may hold.
+  void answered(const FastOpenPath& path, std::uint16_t mss, Instant now);
 
   // ---- paths that swallow Fast Open (RFC 7413 §4.1.3.1 "Client Caching Negative Responses") ----
   // `probe`: the connection was the one that tries again (see ClientPlan). What others find that began before the path
