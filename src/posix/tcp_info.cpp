@@ -37,7 +37,7 @@ unsigned options_of(const ConnectionInfo& info) noexcept {
   if (info.snd_wscale != 0 || info.rcv_wscale != 0) bits |= kWindowScale;
   if (info.ecn) bits |= kEcn;
   if (info.ecn_seen) bits |= kEcnSeen;
-  if (info.fast_open == FastOpenOutcome::Accepted) bits |= kSynData;
+  if (info.fast_open == FastOpenOutcome::Accepted && info.syn_data_bytes > 0) bits |= kSynData;
   return bits;
 }
 
@@ -64,11 +64,14 @@ void put_recovery(const ConnectionInfo& info, const Settings& settings, TcpInfo&
   to.backoff = info.backoff;
   to.unacked = segments(info.unacked, info.snd_mss);
   to.sacked = segments(info.sacked, info.snd_mss);
-  to.lost = segments(info.lost, info.snd_mss);
+  // To Linux what was lost and sent again is still lost; but not what a loss probe repeated.
+  const bool repairing = info.ca_state >= CaState::Recovery;
+  to.lost = segments(info.lost + (repairing ? info.retrans : 0), info.snd_mss);
+  to.retrans = segments(info.retrans, info.snd_mss);
   to.snd_cwnd = info.snd_mss == 0 ? kInitialWindow : std::max(info.snd_cwnd / info.snd_mss, 1u);
   const bool unknown = info.snd_ssthresh >= kInfiniteThreshold / 2 || info.snd_mss == 0;
   to.snd_ssthresh = unknown ? kInfiniteThreshold : std::max(info.snd_ssthresh / info.snd_mss, 1u);
-  to.reordering = settings.tcp_reordering;
+  to.reordering = std::max(settings.tcp_reordering, info.reordering);
   to.total_rto = info.total_rto;
   to.total_rto_recoveries = info.total_rto_recoveries;
   to.total_rto_time = microseconds(info.total_rto_time) / 1000;
@@ -118,6 +121,11 @@ TcpInfo tcp_info_of(const ConnectionInfo& info, const Settings& settings, std::u
   if (info.state >= TcpState::Established) {  // SYN or SYN-ACK was delivered
     to.bytes_acked += active ? 1 : 0;
     to.delivered += 1;
+  }
+  if (const std::uint64_t lasted = long_microseconds(now - info.send_limit_since); info.send_limit != SendLimit::Idle) {
+    to.busy_time += lasted;
+    if (info.send_limit == SendLimit::ReceiveWindow) to.rwnd_limited += lasted;
+    if (info.send_limit == SendLimit::SendBuffer) to.sndbuf_limited += lasted;
   }
   to.pacing_rate = or_unlimited(info.pacing_rate);
   to.max_pacing_rate = or_unlimited(max_pacing_rate);

@@ -57,6 +57,7 @@ class TcpSocket final : public Socket {
     Instant deadline = kAtOnce;
     StampRequest stamp{};
     const Loan* loan = nullptr;  // MSG_ZEROCOPY
+    bool refused = false;        // for want of room
   };
 
   // The state now; what happened in the meantime is taken note of.

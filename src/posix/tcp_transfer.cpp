@@ -60,7 +60,7 @@ long TcpSocket::send_with_syn(const msghdr& message, Sending& sending) {
       return result;
   }
   const Now now = look();
-  if (!now.syn_room || size == 0) return 0;
+  if (!now.syn_room) return 0;
   const std::size_t with_syn = std::min<std::size_t>(*now.syn_room, size);
   Slice bytes = gather(message, with_syn);
   if (sending.loan != nullptr) {
@@ -72,6 +72,8 @@ long TcpSocket::send_with_syn(const msghdr& message, Sending& sending) {
   if (const auto written = stack().write(system_.now(), connection(), std::move(bytes)); !written)
     return -static_cast<long>(to_errno(written.error()));
   sending.sent = count;
+  // The next of it takes the acknowledgement of the SYN-ACK along.
+  if (sending.deadline != kAtOnce && sending.sent < sending.size) (void)stack().await_room(connection());
   return await_handshake(sending.deadline, -EINPROGRESS);
 }
 
@@ -87,15 +89,18 @@ long TcpSocket::await_connected(Instant deadline, int flags) {
 }
 
 long TcpSocket::write_some(const msghdr& message, Sending& sending) {
-  look();
+  const Now now = look();
   // Another thread may have taken the connection away meanwhile.
   if (error_ != 0 || (shutdown_ & kSendShut) != 0 || !has_connection()) return -EPIPE;
+  // As Linux's sk_stream_wait_memory(): who has found the buffer full waits until it is well empty.
+  if (sending.refused && !now.writable) return -EAGAIN;
   long result = 0;
   bool any = false;
   while (sending.sent < sending.size && result == 0) {
     const auto written = write_piece(message, sending);
     if (!written) {
       result = -static_cast<long>(to_errno(written.error()));
+      sending.refused = true;
     } else {
       any = true;
       sending.sent += *written;
@@ -114,6 +119,7 @@ Result<std::size_t> TcpSocket::write_piece(const msghdr& message, const Sending&
   if ((sending.flags & MSG_OOB) != 0) bits |= write_bits::kUrgent;
   const MutableByteSpan piece = piece_at(message, sending.sent);
   const ByteSpan wanted = piece.first(std::min(piece.size(), sending.size - sending.sent));
+  if ((sending.flags & MSG_EOR) != 0 && sending.sent + wanted.size() == sending.size) bits |= write_bits::kEndOfRecord;
   if (sending.loan == nullptr) return stack().write(system_.now(), connection(), wanted, bits);
   const ByteSpan part = wanted.first(std::min(wanted.size(), kLentAtATime));
   const auto written = stack().write(system_.now(), connection(), sending.loan->slice(part), bits);

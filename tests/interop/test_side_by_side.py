@@ -139,8 +139,7 @@ def test_simultaneous_open(both):
         assert t.recv("socket") == "hello"
         peer.drain()
 
-    both(scenario, KnownDifference("Simultaneous open: the SYN-ACK is not acknowledged once more",
-                                   kernel="< A seq 1 ack 1 sack 0-1 ts"))
+    both(scenario)
 
 
 def test_refused_and_reset_while_connecting(both):
