@@ -4,7 +4,9 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -20,12 +22,14 @@
 
 #include "packetdrill/interface.h"
 #include "packetdrill/kernel_settings.hpp"
+#include "packetdrill/stand_ins.hpp"
 #include "packetdrill/virtual_host.hpp"
 #include "posix/file_transfer.hpp"
 
 namespace {
 
 using ff::packetdrill::KernelSettings;
+using ff::packetdrill::StandIns;
 using ff::packetdrill::VirtualHost;
 using ff::posix::finish;
 using ff::posix::Sockets;
@@ -95,6 +99,8 @@ ff::InterfaceConfig interface_for(const Flags& flags) {
   config.name = kDevice;
   config.mtu = flags.mtu;
   config.addresses = flags.addresses;
+  // A script may choose the stack's address by options of packetdrill, of which we are not told.
+  config.any_destination = config.addresses.empty();
   if (config.addresses.empty()) config.addresses = addresses_of_device();
   if (config.addresses.empty())
     for (const char* address : kDefaultAddresses) config.addresses.push_back(*ff::Cidr::parse(address));
@@ -105,18 +111,28 @@ ff::InterfaceConfig interface_for(const Flags& flags) {
 struct Plugin {
   explicit Plugin(const Flags& flags)
       : host(ff::StackConfig{.seed = {}, .settings = {}}, interface_for(flags)), settings(flags.settings) {}
+
+  // What the script's commands have changed since the last step.
+  void catch_up() {
+    settings.apply_to(host.stack());
+    stand_ins.obey(host.stack());
+  }
+
   VirtualHost host;
   KernelSettings settings;
+  StandIns stand_ins;
 };
 
-// For getsockopt() below, which packetdrill calls as libc's.
+// For what is below that packetdrill calls as libc's.
 Plugin* current = nullptr;
 
 ff::posix::WithSockets sockets_of(void* userdata) {
   return [&plugin = *static_cast<Plugin*>(userdata)](const std::function<long(Sockets&)>& call) {
     const std::lock_guard lock(plugin.host.mutex());
-    plugin.settings.apply_to(plugin.host.stack());
-    return call(plugin.host.sockets());
+    plugin.catch_up();
+    const long result = call(plugin.host.sockets());
+    plugin.stand_ins.publish(plugin.host.stack());
+    return result;
   };
 }
 
@@ -227,8 +243,9 @@ int netdev_send(void* u, const void* packet, size_t size) {
   auto& plugin = *static_cast<Plugin*>(u);
   const std::lock_guard lock(plugin.host.mutex());
   if (size > 65535) return finish<int>(-EMSGSIZE);
-  plugin.settings.apply_to(plugin.host.stack());
+  plugin.catch_up();
   plugin.host.deliver({static_cast<const std::uint8_t*>(packet), size});
+  plugin.stand_ins.publish(plugin.host.stack());
   return 0;
 }
 
@@ -238,6 +255,7 @@ int netdev_receive(void* u, void* packet, size_t* size, long long* time_us) {
   const std::size_t room = *size;
   *size = 0;
   const auto sent = plugin.host.take_sent();
+  plugin.stand_ins.publish(plugin.host.stack());
   if (!sent) return 0;
   if (sent->bytes.size() > room) return finish<int>(-EMSGSIZE);
   std::memcpy(packet, sent->bytes.data(), sent->bytes.size());
@@ -249,9 +267,13 @@ int netdev_receive(void* u, void* packet, size_t* size, long long* time_us) {
 
 int do_usleep(void* u, useconds_t span_us) {
   auto& plugin = *static_cast<Plugin*>(u);
-  const std::lock_guard lock(plugin.host.mutex());
-  plugin.settings.apply_to(plugin.host.stack());
-  plugin.host.advance(std::chrono::microseconds(span_us));
+  {
+    const std::lock_guard lock(plugin.host.mutex());
+    plugin.catch_up();
+    plugin.host.advance(std::chrono::microseconds(span_us));
+    plugin.stand_ins.publish(plugin.host.stack());
+  }
+  plugin.host.let_threads_finish();
   return 0;
 }
 
@@ -318,16 +340,30 @@ FF_EXPORT void packetdrill_interface_init(const char* flags, packetdrill_interfa
                 .splice = do_splice};
 }
 
-// packetdrill calls it by libc's name. Preloaded, this library has it.
+// packetdrill calls these by libc's names. Preloaded, this library has them.
+
 FF_EXPORT ssize_t sendfile(int fd, int file, off_t* offset, size_t count) noexcept {
   if (is_ours(fd)) return finish<ssize_t>(ff::posix::send_file(sockets_of(current), fd, file, offset, count));
   return next_in_line<ssize_t(int, int, off_t*, size_t)>("sendfile")(fd, file, offset, count);
 }
 
-// Likewise, for what it shows to scripts in Python. Preloaded, this library has it.
+// For what is shown to scripts in Python.
 FF_EXPORT int getsockopt(int fd, int level, int name, void* value, socklen_t* length) {
   if (is_ours(fd)) return do_getsockopt(current, fd, level, name, value, length);
   return next_in_line<int(int, int, int, void*, socklen_t*)>("getsockopt")(fd, level, name, value, length);
+}
+
+// For a script's commands. Time stands still meanwhile, also for what they leave running in the background: the script
+// goes on when that is done, or is not after a second and so is not meant to be.
+FF_EXPORT int system(const char* command) {
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  const int status = next_in_line<int(const char*)>("system")(command);
+  for (int waited_ms = 0; waited_ms < 1000; ++waited_ms) {
+    const pid_t ended = ::waitpid(-1, nullptr, WNOHANG);
+    if (ended < 0) break;  // there is none
+    if (ended == 0) ::usleep(1000);
+  }
+  return status;
 }
 
 }  // extern "C"

@@ -7,6 +7,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <string>
+#include <thread>
 #include <utility>
 
 #include "device/segmenter.hpp"
@@ -16,6 +19,15 @@ namespace {
 
 // This thread was woken and has made the others wait for it.
 thread_local bool is_awaited = false;
+
+// As packetdrill itself finds out, too.
+bool sleeps(pid_t thread) {
+  std::ifstream file("/proc/self/task/" + std::to_string(thread) + "/stat");
+  std::string id, name;
+  char state = 'S';  // it may have ended
+  file >> id >> name >> state;
+  return state == 'S';
+}
 
 }  // namespace
 
@@ -35,11 +47,23 @@ VirtualHost::VirtualHost(StackConfig config, InterfaceConfig interface)
 Instant VirtualHost::read_clock() {
   if (std::exchange(is_awaited, false)) {
     --awake_;
+    returning_.push_back(::gettid());
     settled_.notify_all();
     return now_;
   }
   advance_to(now_ + std::chrono::microseconds(1));
   return now_;
+}
+
+void VirtualHost::let_threads_finish() {
+  std::vector<pid_t> threads;
+  {
+    const std::lock_guard lock(mutex_);
+    threads.swap(returning_);
+  }
+  for (const pid_t thread : threads)
+    for (int waited_ms = 0; waited_ms < 1000 && !sleeps(thread); ++waited_ms)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 Instant VirtualHost::next_deadline() const {

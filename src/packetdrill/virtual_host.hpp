@@ -37,6 +37,9 @@ class VirtualHost final : public posix::Host {
   // What time it is, a microsecond later each time: whoever spins until a certain time gets there.
   Instant read_clock();
   void advance(Duration span) { advance_to(now_ + span); }
+  // Waits, in real time, until the threads that came back from a call that blocked are done with what they do about it;
+  // not under the lock, for they want it.
+  void let_threads_finish();
   // A packet comes in.
   void deliver(std::span<const std::uint8_t> packet);
   // The next packet that goes out, the clock being moved as far as it takes; nothing: none ever will.
@@ -73,6 +76,7 @@ class VirtualHost final : public posix::Host {
   std::multiset<Instant> sleepers_;  // until when
   std::uint64_t wakes_ = 0;
   int awake_ = 0;  // woken, and not done with it
+  std::vector<pid_t> returning_;  // have asked for the time since they were woken
 };
 
 }  // namespace ff::packetdrill

@@ -1,0 +1,29 @@
+// What the programs in stand-ins/, which scripts run in the place of `nstat`, `ip` and `sysctl`, share with the stack:
+// while they run, packetdrill waits, so they meet in a directory named after its process. Counters are there to be read at any
+// time; what is asked of the stack is done before the script's next step.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "firstflight/stack.hpp"
+
+namespace ff::packetdrill {
+
+class StandIns {
+ public:
+  StandIns();
+  ~StandIns();
+  StandIns(const StandIns&) = delete;
+  StandIns& operator=(const StandIns&) = delete;
+
+  // Does what was asked for since.
+  void obey(Stack& stack);
+  // Makes known what has changed since.
+  void publish(const Stack& stack);
+
+ private:
+  std::array<std::uint64_t, static_cast<std::size_t>(Counter::kCount)> published_{};
+};
+
+}  // namespace ff::packetdrill
