@@ -20,15 +20,15 @@ namespace ff {
 struct FastOpenCacheEntry {
   IpAddress destination;
   IpAddress source;
-  std::uint64_t partition = 0;   // ConnectOptions::fast_open_partition
-  FastOpenCookie cookie;         // size 0: none
-  std::uint16_t mss = 0;         // the server's MSS option, which bounds the data in a SYN
-  bool experimental = false;     // the cookie came, or is to be asked for, in option 254 (RFC 6994, magic 0xF989)
+  std::uint64_t partition = 0;        // ConnectOptions::fast_open_partition
+  FastOpenCookie cookie;              // size 0: none
+  std::uint16_t mss = 0;              // the server's MSS option, which bounds the data in a SYN
+  bool experimental = false;          // the cookie came, or is to be asked for, in option 254 (RFC 6994, magic 0xF989)
   bool experimental_refused = false;  // asked for in that form, too, and not granted: it is not tried again
-  Instant learned{};             // when the server said so
-  std::uint32_t syn_losses = 0;  // Fast Open SYNs in a row that were lost where the plain one after them was not
-  std::uint32_t blackholes = 0;  // how often in a row this path was found to swallow Fast Open
-  Instant retry_after{};         // no Fast Open on this path before
+  Instant learned{};                  // when the server said so
+  std::uint32_t syn_losses = 0;       // Fast Open SYNs in a row that were lost where the plain one after them was not
+  std::uint32_t blackholes = 0;       // how often in a row this path was found to swallow Fast Open
+  Instant retry_after{};              // no Fast Open on this path before
 };
 
 // A file's text: one line an entry, in this order, under a line with the version and one with the time. `unix_time`:

@@ -75,7 +75,7 @@ class VirtualHost final : public posix::Host {
   const std::thread::id script_ = std::this_thread::get_id();
   std::multiset<Instant> sleepers_;  // until when
   std::uint64_t wakes_ = 0;
-  int awake_ = 0;  // woken, and not done with it
+  int awake_ = 0;                 // woken, and not done with it
   std::vector<pid_t> returning_;  // have asked for the time since they were woken
 };
 

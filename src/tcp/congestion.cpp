@@ -66,8 +66,8 @@ void Connection::steer_window(const Context& c, const Acknowledgement& ack, std:
   sample.selective = sack_;
   sample.window_full = cwnd_limited_;
   // RFC 7661, as Linux: in slow start half of the window used will do, for it doubles.
-  sample.window_limited = cwnd_used_up_ || recovery_.state == CaState::Loss ||
-                          (window_.in_slow_start() && window_.cwnd < 2 * most_out_);
+  sample.window_limited =
+      cwnd_used_up_ || recovery_.state == CaState::Loss || (window_.in_slow_start() && window_.cwnd < 2 * most_out_);
   control.acknowledged(window_, sample);
 }
 

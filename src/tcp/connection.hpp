@@ -511,10 +511,10 @@ class Connection {
   std::uint16_t rcv_mss_ = kDefaultMss;  // the size of segments that come, as far as seen
   std::uint32_t dup_bytes_ = 0;          // bytes that duplicate ACKs say have left the network (RFC 5681 §3.2)
   Seq small_end_;
-  Seq usage_end_;                // until this is acknowledged, the window was used
+  Seq usage_end_;               // until this is acknowledged, the window was used
   std::uint32_t most_out_ = 0;  // as far as this, unless it was used up
-  Instant timeouts_began_{};  // when the first of the consecutive time-outs was
-  Instant probes_began_{};    // when the first window probe since the window closed went out
+  Instant timeouts_began_{};    // when the first of the consecutive time-outs was
+  Instant probes_began_{};      // when the first window probe since the window closed went out
   Instant last_sent_{};
   Instant answered_at_{};  // when a segment that may be forged, or was unacceptable, last got an ACK
   Instant syn_sent_at_{};

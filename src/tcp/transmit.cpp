@@ -186,8 +186,8 @@ void Connection::turn_send_clock(const Context& c) noexcept {
   totals_.send_clock.turn(limit, c.now);
 }
 
-// As Linux's tcp_tso_should_defer(): an acknowledgement that is about to come makes more of the windows, of which `room`
-// is left now, than a small burst beside one that has just gone.
+// As Linux's tcp_tso_should_defer(): an acknowledgement that is about to come makes more of the windows, of which
+// `room` is left now, than a small burst beside one that has just gone.
 bool Connection::worth_waiting(const Context& c, std::uint32_t room) const noexcept {
   constexpr Duration kSoon = std::chrono::milliseconds(1);
   const std::uint32_t unsent = snd_.unsent();

@@ -104,7 +104,7 @@ TEST(LabScenarios, CanFail) {
   };
   wrong("challenge-ack-limit", "tcp_challenge_ack_limit", "0");
   wrong("accept-queue-overflow", "somaxconn", "1");
-  wrong("maximum-segment-size", "tcp_wmem", "100 1000 1000");
+  wrong("maximum-segment-size", "tcp_mtu_probing", "2");
 }
 
 TEST(LabScenarios, AnOutcomeWithoutAnyCheckIsNotAsItShouldBe) {
