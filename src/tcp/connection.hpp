@@ -4,9 +4,10 @@
 // Its code follows the RFC's headings, one file each: open.cpp (§3.10.1 OPEN, §3.10.7.3 SYN-SENT), arrives.cpp
 // (§3.10.7.4, otherwise), acknowledge.cpp (its fifth step), recovery.cpp (what an acknowledgement means for the repair
 // of losses), congestion.cpp (congestion control and pacing), urgent.cpp (its sixth step, and the rest of urgent data),
-// user_calls.cpp (§3.10.2 to §3.10.6), transmit.cpp (what to send now), deadlines.cpp (§3.10.8), icmp.cpp,
-// mtu_probing.cpp (RFC 4821), memory.cpp (tcp_mem), metrics.cpp (what is remembered of paths), fast_open.cpp (what came
-// of a Fast Open of ours). What an application wants to hear besides is in reports.hpp.
+// user_calls.cpp (§3.10.2 to §3.10.6), send_buffer.cpp (what write() takes), transmit.cpp (what to send now),
+// deadlines.cpp (§3.10.8), icmp.cpp, mtu_probing.cpp (RFC 4821), memory.cpp (tcp_mem), metrics.cpp (what is remembered
+// of paths), fast_open.cpp (what came of a Fast Open of ours). What an application wants to hear besides is in
+// reports.hpp.
 #pragma once
 
 #include <algorithm>
@@ -376,12 +377,8 @@ class Connection {
   void check_mtu_probe_passed(Context& c);
   bool mtu_probe_was_lost(Context& c);
 
-  // user_calls.cpp, connection.cpp
-  void adopt(const Environment& env, const SocketOptions* options);
-  [[nodiscard]] const SocketOptions& options() const noexcept;
-  [[nodiscard]] BufferSizes receive_buffer(const Context& c) const noexcept {
-    return tcp::receive_buffer(c.env.settings, options());
-  }
+  // send_buffer.cpp
+  [[nodiscard]] std::uint32_t send_limit(const Environment& env) const noexcept;
   [[nodiscard]] std::uint64_t send_memory() const noexcept;
   void expand_send_buffer(const Environment& env) noexcept;
   [[nodiscard]] std::uint32_t notsent_lowat(const Settings& settings) const noexcept;
@@ -390,6 +387,13 @@ class Connection {
   [[nodiscard]] bool is_writable(const Environment& env) const noexcept;
   void check_space(const Environment& env) noexcept;
   void tell_writable(const Environment& env) noexcept;
+
+  // user_calls.cpp, connection.cpp
+  void adopt(const Environment& env, const SocketOptions* options);
+  [[nodiscard]] const SocketOptions& options() const noexcept;
+  [[nodiscard]] BufferSizes receive_buffer(const Context& c) const noexcept {
+    return tcp::receive_buffer(c.env.settings, options());
+  }
   void after_write(Context& c, std::uint8_t flags);
   // Nothing waits any more for the first write.
   void release_waiting_syn();
@@ -397,7 +401,6 @@ class Connection {
   void end_lingering() noexcept;
   void wait_as_orphan(Context& c);
   [[nodiscard]] std::uint32_t patience_in_retries(const Settings& settings) const noexcept;
-  [[nodiscard]] std::uint32_t send_limit(const Environment& env) const noexcept;
   [[nodiscard]] std::optional<Error> take_error() noexcept;
   Result<void> may_write() noexcept;
   void after_read(Context& c, std::uint32_t bytes);
