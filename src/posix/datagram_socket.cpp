@@ -154,7 +154,7 @@ long DatagramSocket::name(Endpoint& endpoint) {
 }
 
 long DatagramSocket::peer(Endpoint& endpoint) {
-  if (!remote_) return -ENOTCONN;
+  if (!remote_ || remote_->port == 0) return -ENOTCONN;
   endpoint = *remote_;
   return 0;
 }

@@ -68,7 +68,7 @@ Result<void> Stack::Impl::disconnect_datagram(DatagramId id) {
 Result<ip::Interfaces::Hop> Stack::Impl::hop_of(const udp::Socket& socket, const Endpoint& remote,
                                                 const DatagramExtras& extras) const {
   const bool wants_port = socket.protocol == DatagramProtocol::Udp;
-  if (remote.address.is_any() || (wants_port && (remote.port == 0 || socket.binding.local.port == 0)))
+  if (remote.address.is_any() || (wants_port && socket.binding.local.port == 0))
     return std::unexpected(Error::InvalidArgument);
   if (!reaches_family(socket.binding, remote.address)) return std::unexpected(Error::InvalidArgument);
   // Linux wants SO_BROADCAST for it, which there is not.
@@ -99,6 +99,8 @@ Result<void> Stack::Impl::send_datagram(Instant now, DatagramId id, Slice bytes,
   const Endpoint remote = to ? *to : *socket->remote;
   const bool v4 = remote.address.is_v4();
   const bool udp = socket->protocol == DatagramProtocol::Udp;
+  // As Linux, who lets a socket be connected to port 0.
+  if (udp && to && to->port == 0) return std::unexpected(Error::InvalidArgument);
   const auto hop = hop_of(*socket, remote, extras);
   if (!hop) {
     if (hop.error() == Error::NetworkUnreachable)

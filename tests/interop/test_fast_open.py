@@ -244,7 +244,7 @@ def test_the_backup_key_still_counts(lab, role):
         wiring.kernel.sysctl("net.ipv4.tcp_fastopen_key", old)
         wiring.kernel.nginx([KERNEL[4]], lab.site())
         capture = lab.tmp_path / "get.pcapng"
-        getter = wiring.start_get("--repeat", "400", "--pcap", capture, url(KERNEL[4]))
+        getter = wiring.start_get("--repeat", "4000", "--pcap", capture, url(KERNEL[4]))
         getter.wait_for_output("visit 100 ")
         wiring.kernel.sysctl("net.ipv4.tcp_fastopen_key", "%s,%s" % (new, old))
         assert getter.wait() == 0, getter.describe()

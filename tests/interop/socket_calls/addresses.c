@@ -244,6 +244,9 @@ static void test_unreachable(int type) {
     begin("connect to port 0 of %s, type %d", kOwn[i], type);
     const int to_nobody = must_socket(own.ss_family, type);
     CALL(connect(to_nobody, A(own)));
+    struct sockaddr_storage peer;
+    socklen_t length = sizeof peer;
+    CALL(getpeername(to_nobody, (struct sockaddr*)&peer, &length));
     if (type == SOCK_STREAM) say_name(to_nobody);
     close(to_nobody);
   }
