@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
@@ -10,6 +11,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -329,6 +331,44 @@ TEST(PacketdrillPlugin, SettingsAreTheMachines) {
   EXPECT_EQ(connect(), 2);
   settings.set("tcp_syn_retries", "3");
   EXPECT_EQ(connect(), 4);
+}
+
+// As packetdrill runs it for a script, with the stand-ins first on PATH. What it prints.
+std::string run(const std::string& command) {
+  const std::string line = "PACKETDRILL_PID=" + std::to_string(::getpid()) + " PATH=" FF_STAND_INS ":$PATH " + command;
+  std::FILE* const pipe = ::popen(line.c_str(), "r");
+  std::string text;
+  for (int c = std::getc(pipe); c != EOF; c = std::getc(pipe)) text += static_cast<char>(c);
+  EXPECT_EQ(::pclose(pipe), 0) << command;
+  return text;
+}
+
+TEST(PacketdrillPlugin, NstatTellsWhatWasCountedSince) {
+  const Plugin p;
+  (void)p.listen();
+  (void)p.shake_hands();
+  EXPECT_THAT(run("nstat"), testing::ContainsRegex("TcpInSegs +2 +0.0\n"));
+  EXPECT_THAT(run("nstat"), testing::Not(testing::HasSubstr("TcpInSegs")));
+  EXPECT_THAT(run("nstat -z"), testing::ContainsRegex("TcpInSegs +0 +0.0\n"));
+  p.send({.seq = 1001, .ack = 1, .is_ack = true});
+  EXPECT_THAT(run("nstat"), testing::ContainsRegex("TcpInSegs +1 +0.0\n"));
+  EXPECT_THAT(run("nstat -a"), testing::ContainsRegex("TcpInSegs +3 +0.0\n"));
+}
+
+// What a script's command asks for is done before the script's next step.
+TEST(PacketdrillPlugin, CommandsReachTheStack) {
+  const std::string requests = "/tmp/firstflight.packetdrill." + std::to_string(::getpid()) + "/requests";
+  {
+    const Plugin p;
+    for (const char* command : {"ip tcp_metrics flush all", "sysctl -q net.ipv4.tcp_fastopen_cookies=0"}) {
+      run(command);
+      EXPECT_TRUE(std::filesystem::exists(requests)) << command;
+      p.ifc.usleep(p.u(), 1);
+      EXPECT_FALSE(std::filesystem::exists(requests)) << command;
+    }
+    EXPECT_THAT(run("ip -V"), testing::HasSubstr("iproute2"));
+  }
+  EXPECT_FALSE(std::filesystem::exists(std::filesystem::path(requests).parent_path()));
 }
 
 // For tests of what ends the process.
