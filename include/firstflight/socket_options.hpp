@@ -45,7 +45,7 @@ struct SocketOptions {
   std::optional<std::uint32_t> linger{};
   bool oob_inline = false;            // SO_OOBINLINE: urgent bytes stay where they are in the stream
   std::uint32_t rcvbuf = 0;           // SO_RCVBUF, bytes of window; 0: tcp_rmem, growing
-  std::uint32_t sndbuf = 0;           // SO_SNDBUF, bytes; 0: tcp_wmem, growing
+  std::uint32_t sndbuf = 0;           // SO_SNDBUF, bytes of memory (SocketMemory::sndbuf); 0: tcp_wmem, growing
   std::uint64_t max_pacing_rate = 0;  // SO_MAX_PACING_RATE, bytes a second; 0: no bound
   std::uint32_t mark = 0;             // SO_MARK: for whoever looks at sockets (`ff ss -e`)
   bool receive_stamps = false;        // SO_TIMESTAMP and the like: Stack::last_arrival() can tell

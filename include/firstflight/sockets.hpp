@@ -28,8 +28,10 @@ struct SocketMemory {
   std::uint32_t rmem_alloc = 0;   // taken by what is unread or ahead of a gap, as far as nothing else can use it
   std::uint32_t rcvbuf = 0;       // their bound
   std::uint32_t wmem_alloc = 0;   // in flight
-  std::uint32_t sndbuf = 0;       // bound of what may be written and not acknowledged
-  std::uint32_t wmem_queued = 0;  // written and not acknowledged
+  // Written and not acknowledged, and its bound. As Linux counts: each packet takes 1,280 bytes beside its payload, and
+  // a packet begun below the bound is filled.
+  std::uint32_t sndbuf = 0;
+  std::uint32_t wmem_queued = 0;
   std::uint32_t drops = 0;        // packets for which there was no room
 };
 

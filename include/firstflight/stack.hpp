@@ -287,6 +287,7 @@ class Stack {
   // RST at once; the handle is stale (SO_LINGER 0).
   Result<void> abort(Instant now, ConnectionId connection);
 
+  // TCP_NODELAY alone. On, also once more: what a cork or Nagle's algorithm holds back goes now.
   Result<void> set_no_delay(Instant now, ConnectionId connection, bool on);
   // All options at once; options() gives those that hold now. InvalidArgument: one is out of range, none is changed
   // (check() in socket_options.hpp says which).

@@ -105,7 +105,7 @@ long TcpSocket::set_number(int name, int value) {
   };
   switch (name) {
     case TCP_NODELAY:
-      return change(options_.no_delay, value != 0);
+      return set_no_delay(value != 0);
     case TCP_CORK:
       return change(options_.cork, value != 0);
     case TCP_MAXSEG:
@@ -179,6 +179,13 @@ long TcpSocket::set_fast_open_keys(const OptionValue& value) {
   fast_open_.keys = keys;
   if (listening()) (void)stack().set_fast_open_keys(std::get<ListenerId>(end_), keys);
   return 0;
+}
+
+long TcpSocket::set_no_delay(bool on) {
+  const long done = change(options_.no_delay, on);
+  // Set once more it changes nothing, but pushes out what is held back.
+  if (done == 0 && has_connection()) (void)stack().set_no_delay(system_.now(), connection(), on);
+  return done;
 }
 
 long TcpSocket::set_congestion(const OptionValue& value) {

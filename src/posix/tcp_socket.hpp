@@ -96,6 +96,7 @@ class TcpSocket final : public Socket {
   long set_own_option(int level, int name, const OptionValue& value) override;
   long get_own_option(int level, int name, const OptionRoom& room) override;
   long set_number(int name, int value);
+  long set_no_delay(bool on);
   long get_number(int name, const OptionRoom& room);
   long set_fast_open(int value);
   long set_fast_open_keys(const OptionValue& value);

@@ -125,10 +125,8 @@ void Connection::establish_fast_open(Context& c, const PassiveOpen& how, Segment
   syn.trim_front(1);
   if (!syn.payload.empty() || syn.flags.fin()) {
     syn.trim_back(rcv_.edge());
-    const std::uint32_t ceiling = rcv_.ceiling();
     const ReceiveHalf::Received received =
         rcv_.receive(syn.seq, syn.payload, syn.flags.fin(), c.env.memory, c.receive_cache);
-    rcv_.keep_ceiling(ceiling);
     if (received.delivered > 0) raise(event_bits::kReadable);
     if (reports_ != nullptr) reports_->arrived(rcv_.bytes_received(), c.now);
     if (received.fin) process_fin(c);

@@ -95,8 +95,6 @@ class ReceiveHalf {
   void restrain(std::uint32_t window) noexcept {
     if (unread() > limit_ / 2) ceiling_ = std::min(ceiling_, window);
   }
-  // As Linux: how much a SYN holds says nothing of how much will come.
-  void keep_ceiling(std::uint32_t ceiling) noexcept { ceiling_ = ceiling; }
   // What unread bytes and those ahead of a gap keep from being used otherwise.
   [[nodiscard]] std::uint64_t pinned() const noexcept {
     return work_ ? work_->queue.pinned() + work_->reassembly.memory() : 0;

@@ -265,10 +265,11 @@ void Connection::stamp_last_byte(Context& c, const StampRequest& what) {
 void Connection::set_options(Context& c, const SocketOptions& options) {
   const Observation observation = observe(c);
   const bool kept_alive = this->options().keepalive;
+  const bool had_no_delay = no_delay_;
   adopt(c.env, &options);
   if (options.rcvbuf != 0) rcv_.set_limit(receive_buffer(c).initial);
   if (options.window_clamp != 0) rcv_.set_limit(std::min(rcv_.limit(), options.window_clamp));
-  if (options.no_delay) set_no_delay(c, true);
+  if (options.no_delay && !had_no_delay) set_no_delay(c, true);
   if (!options.keepalive) timers_.cancel(TimerKind::Keepalive);
   if (options.keepalive && (!kept_alive || timers_.armed(TimerKind::Keepalive))) start_keepalive(c);
   tell_writable(c.env);

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import time
@@ -41,12 +42,19 @@ def test_every_pair_is_measured(rows):
                     assert (client, server, family, fast_open, visit) in measured
 
 
+def assert_round_trips(row, one, round_trip):
+    """Nothing is sooner than its round trips. How much later it is, says how busy the machine is."""
+    needed = 1 if one else 2
+    assert row["ms"] >= needed * round_trip, row
+    assert row["round_trips"] == pytest.approx(row["ms"] / round_trip, abs=0.051), row
+    assert not one or row["round_trips"] < 2, row
+
+
 def test_a_second_visit_with_fast_open_saves_a_round_trip(rows):
     for row in rows:
         fast = row["fast_open"] and row["visit"] == 2
         assert row["data_in_syn"] == fast, row
-        assert row["round_trips"] == (1.0 if fast else 2.0), row
-        assert (100 if fast else 200) <= row["ms"] < (110 if fast else 210), row
+        assert_round_trips(row, fast, 100)
 
 
 def test_the_kernel_testifies(rows):
@@ -65,7 +73,8 @@ def test_for_people(tmp_path, options):
     capture = tmp_path / "demo.pcapng"
     said = run_demo("--family", "4", "--pcap", capture, *options)
     assert str(capture) in said
-    assert "1.0 round trips saved" in said
+    (saved,) = re.findall(r"(\d\.\d) round trips saved", said)
+    assert saved == "1.0" if options else 0.5 < float(saved) < 1.5, said
     assert "cookie request" in said  # the ladder
     fast = "tcp.flags.syn == 1 && tcp.flags.ack == 0 && tcp.len > 0"
     with_data = packet_fields(capture, fast, "tcp.options.tfo.cookie")
@@ -84,8 +93,7 @@ def test_simulated_hosts_show_the_same():
 
 def test_another_delay_makes_other_times():
     for row in json.loads(run_demo("--json", "--family", "6", "--delay", "100ms")):
-        assert row["round_trips"] == (1.0 if row["data_in_syn"] else 2.0), row
-        assert row["ms"] >= 200 * row["round_trips"], row
+        assert_round_trips(row, row["data_in_syn"], 200)
 
 
 def what_is_there():

@@ -267,8 +267,8 @@ WIRE_TEST(FastOpenClient, NagleDoesNotWaitForWhatGoesAgain) {
   w.out(data(6, "more").ack(1).psh());
 }
 
-// As Linux: a writer who waits for room has something to say at once, which takes the acknowledgement along.
-WIRE_TEST(FastOpenClient, AWaitingWritersBytesAcknowledgeTheSynAck) {
+// The SYN holds all that the send buffer does, and the writer has more.
+void open_with_a_waiting_writer(Wire& w) {
   SocketOptions options;
   options.sndbuf = 100;
   w.have_cookie(kCookie, 1000);
@@ -276,6 +276,11 @@ WIRE_TEST(FastOpenClient, AWaitingWritersBytesAcknowledgeTheSynAck) {
   w.out(w.our_syn().tfo(kCookie).data(stream(1, 500)));
   w.write_fails(Error::WouldBlock);
   w.in(syn_ack(0).ack(501).mss(1000));
+}
+
+// As Linux: a writer who waits for room has something to say at once, which takes the acknowledgement along.
+WIRE_TEST(FastOpenClient, AWaitingWritersBytesAcknowledgeTheSynAck) {
+  open_with_a_waiting_writer(w);
   w.event(event_bits::kWritable);
   w.silent();
   w.advance(1ms);
@@ -284,13 +289,7 @@ WIRE_TEST(FastOpenClient, AWaitingWritersBytesAcknowledgeTheSynAck) {
 }
 
 WIRE_TEST(FastOpenClient, AWaitingWriterHasADelayedAcksTime) {
-  SocketOptions options;
-  options.sndbuf = 100;
-  w.have_cookie(kCookie, 1000);
-  w.connect({.fast_open = FastOpenMode::Now, .data = stream(1, 500), .options = options});
-  w.out(w.our_syn().tfo(kCookie).data(stream(1, 500)));
-  w.write_fails(Error::WouldBlock);
-  w.in(syn_ack(0).ack(501).mss(1000));
+  open_with_a_waiting_writer(w);
   w.advance(200ms);
   w.out(segment(501).ack(1));
 }

@@ -326,11 +326,15 @@ WIRE_TEST(MaxSegment, BoundsWhatIsAnnouncedAndSent) {
   w.out(segment(501).ack(1).psh().data(std::string(100, 'x')));
 }
 
-WIRE_TEST(Cork, HoldsAShortSegmentUntilItIsPulled) {
+void establish_corked(Wire& w) {
   SocketOptions options;
   options.cork = true;
   w.listen({.options = options});
   w.establish();
+}
+
+WIRE_TEST(Cork, HoldsAShortSegmentUntilItIsPulled) {
+  establish_corked(w);
   w.write("ab");
   w.silent();
   w.write("cd");
@@ -340,10 +344,7 @@ WIRE_TEST(Cork, HoldsAShortSegmentUntilItIsPulled) {
 }
 
 WIRE_TEST(Cork, HoldsForOneTimeoutAtMost) {
-  SocketOptions options;
-  options.cork = true;
-  w.listen({.options = options});
-  w.establish();
+  establish_corked(w);
   w.write("ab");
   w.advance(210ms);
   w.out(segment(1).ack(1).psh().data("ab"));
@@ -351,18 +352,18 @@ WIRE_TEST(Cork, HoldsForOneTimeoutAtMost) {
 
 // As Linux's TCP_NODELAY: it pushes out what waits, once; the cork stays.
 WIRE_TEST(Cork, NoDelayPushesOutWhatItHolds) {
-  SocketOptions options;
-  options.cork = true;
-  w.listen({.options = options});
-  w.establish();
+  establish_corked(w);
   w.write("ab");
   w.silent();
-  options.no_delay = true;
+  SocketOptions options;
+  options.cork = options.no_delay = true;
   w.options(options);
   w.out(segment(1).ack(1).psh().data("ab"));
   w.write("cd");
-  w.silent();
+  options.keepalive = true;
   w.options(options);
+  w.silent();  // it was on before
+  w.no_delay(true);
   w.out(segment(3).ack(1).psh().data("cd"));
 }
 
@@ -435,10 +436,7 @@ WIRE_TEST(EndOfRecord, NoSegmentHoldsBytesOfTwo) {
 
 // A record may be of several writes; where it ends inside a packet, the rest of that stays free.
 WIRE_TEST(EndOfRecord, EndsWithTheWriteThatSaysSo) {
-  SocketOptions options;
-  options.cork = true;
-  w.listen({.options = options});
-  w.establish();
+  establish_corked(w);
   w.write(stream(1, 700));
   w.write_with(write_bits::kEndOfRecord, stream(701, 700));
   w.out(data(1, 1000).ack(1));
