@@ -34,6 +34,8 @@ std::uint64_t port_key(std::uint16_t side, InterfaceId interface) noexcept {
   return kPortKey | std::uint64_t{side} << 16 | interface;
 }
 
+constexpr timespec kNoTime{};
+
 Duration read_clock(clockid_t clock) noexcept {
   timespec time;
   ::clock_gettime(clock, &time);
@@ -273,21 +275,38 @@ Instant Loop::next_deadline() const {
 
 void Loop::wait(bool may_sleep) {
   ++counters_.waits;
-  const Instant deadline = next_deadline();
-  timespec timeout{};
-  const bool forever = may_sleep && deadline == kNever;
-  if (may_sleep && !forever) {
-    const auto left = std::max((deadline - read_monotonic()).count(), Duration::rep{0});
-    timeout = {.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
-  }
   std::array<epoll_event, 64> ready;
-  const int count = wait_for(epoll_.get(), ready, forever ? nullptr : &timeout);
+  const int count = may_sleep ? sleep(ready) : wait_for(epoll_.get(), ready, &kNoTime);
   if (count < 0 && errno != EINTR) throw_errno("epoll_wait");
   now_ = read_monotonic();
   for (int i = 0; i < count && !stopped_; ++i) {
     const epoll_event& event = ready[static_cast<std::size_t>(i)];
     dispatch(event.data.u64, event.events);
   }
+}
+
+int Loop::sleep(std::span<epoll_event> ready) {
+  const Instant deadline = next_deadline();
+  const Instant soon = read_monotonic() + busy_poll_;
+  if (busy_poll_judge_.pays()) {
+    const int count = look(ready, std::min(soon, deadline));
+    busy_poll_judge_.looked(count > 0);
+    if (count != 0) return count;
+  }
+  const auto left = std::max((deadline - read_monotonic()).count(), Duration::rep{0});
+  const timespec timeout{.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
+  const int count = wait_for(epoll_.get(), ready, deadline == kNever ? nullptr : &timeout);
+  busy_poll_judge_.slept(read_monotonic() < soon);
+  return count;
+}
+
+int Loop::look(std::span<epoll_event> ready, Instant until) {
+  do {
+    const int count = wait_for(epoll_.get(), ready, &kNoTime);
+    if (count > 0) ++counters_.polled;
+    if (count != 0) return count;
+  } while (read_monotonic() < until);
+  return 0;
 }
 
 void Loop::dispatch(std::uint64_t key, std::uint32_t events) {

@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <map>
 #include <memory>
+#include <span>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -15,6 +16,9 @@
 #include "device/file_descriptor.hpp"
 #include "firstflight/device.hpp"
 #include "firstflight/stack.hpp"
+#include "runtime/busy_poll.hpp"
+
+struct epoll_event;
 
 namespace ff {
 
@@ -73,6 +77,9 @@ class Loop {
   // What to add to now() to get nanoseconds since 1970.
   [[nodiscard]] static Duration wall_clock_offset() noexcept;
 
+  // For how long run() may look for what comes before it sleeps, where that pays (busy_poll.hpp); not at all otherwise.
+  void set_busy_poll(Duration most) noexcept { busy_poll_ = most; }
+
   // Works until a callback calls stop(). What that one told the stack is still sent.
   void run();
   void stop() noexcept { stopped_ = true; }
@@ -84,7 +91,8 @@ class Loop {
   [[nodiscard]] Instant next_deadline() const;
 
   struct Counters {
-    std::uint64_t waits = 0;   // calls of epoll
+    std::uint64_t waits = 0;   // times that epoll was asked or slept in
+    std::uint64_t polled = 0;  // of them those that busy polling ended, without sleep
     std::uint64_t rounds = 0;  // receive, deadlines, events, transmit
     std::uint64_t packets_in = 0, packets_out = 0;
     std::uint64_t full = 0;          // times that a device was full
@@ -123,6 +131,8 @@ class Loop {
   bool transmit(Side& side);
   void run_timers();
   void wait(bool may_sleep);
+  int sleep(std::span<epoll_event> ready);
+  int look(std::span<epoll_event> ready, Instant until);
   void dispatch(std::uint64_t key, std::uint32_t events);
   void port_ready(Side& side, InterfaceId interface, std::uint32_t events);
   void port_lost(Side& side, InterfaceId interface);
@@ -141,6 +151,8 @@ class Loop {
   std::map<TimerId, TimerCallback> timers_;
   std::uint64_t last_timer_ = 0;
   RxPacket rx_;
+  Duration busy_poll_{};
+  BusyPollJudge busy_poll_judge_;
   Counters counters_;
 };
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 #include <system_error>
 #include <thread>
 
@@ -417,6 +418,105 @@ TEST(Loop, SleepsWhenThereIsNothingToDo) {
   loop.run();
   EXPECT_LE(loop.counters().waits, 3u);
   EXPECT_LE(loop.counters().rounds, 6u);
+}
+
+// ---- busy polling --------------------------------------------------------------------------------------------------
+
+// Works as often as `times`, each time because something is there already.
+Loop::Counters work_at_once(Loop& loop, int times) {
+  const FileDescriptor ready(::eventfd(1, EFD_CLOEXEC));
+  loop.add_descriptor(ready.get(), EPOLLIN, [&](Instant, std::uint32_t) {
+    if (--times == 0) loop.stop();
+  });
+  loop.run();
+  loop.remove_descriptor(ready.get());
+  return loop.counters();
+}
+
+TEST(Loop, PollsBusilyWhereSomethingComesSoon) {
+  Loop loop;
+  loop.set_busy_poll(1s);  // so that nobody who needs the processor can make it look in vain
+  const auto counters = work_at_once(loop, 100);
+  EXPECT_EQ(counters.waits, 100u);
+  EXPECT_EQ(counters.polled, 99u) << "all but the first, before which nobody knew";
+}
+
+TEST(Loop, PollsBusilyOnlyWhenTold) {
+  Loop loop;
+  EXPECT_EQ(work_at_once(loop, 100).polled, 0u);
+}
+
+// Otherwise an idle program would keep a processor busy.
+TEST(Loop, DoesNotPollBusilyWhereNothingComesSoon) {
+  Loop loop;
+  loop.set_busy_poll(100us);
+  int ticks = 0;
+  std::function<void(Instant)> tick = [&](Instant) { ++ticks < 50 ? (void)loop.call_after(2ms, tick) : loop.stop(); };
+  tick(loop.now());
+  timespec before{}, after{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+  loop.run();
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+  EXPECT_EQ(loop.counters().polled, 0u);
+  const auto used =
+      std::chrono::seconds(after.tv_sec - before.tv_sec) + std::chrono::nanoseconds(after.tv_nsec - before.tv_nsec);
+  EXPECT_LT(used, 50ms) << "of the 98 that it waited";
+}
+
+TEST(Loop, TimersAreDueWhileItPollsBusily) {
+  Loop loop;
+  loop.set_busy_poll(10s);
+  work_at_once(loop, 10);  // from now on it polls
+  const Instant start = loop.now();
+  loop.call_at(start + 20ms, [&](Instant now) {
+    EXPECT_GE(now, start + 20ms);
+    loop.stop();
+  });
+  loop.run();
+  EXPECT_LT(loop.now(), start + 5s);
+}
+
+TEST(BusyPollJudge, BeginsWhenSomethingCameSoonAndGoesOnWhileItFindsSomething) {
+  BusyPollJudge judge;
+  EXPECT_FALSE(judge.pays());
+  judge.slept(false);
+  EXPECT_FALSE(judge.pays());
+  judge.slept(true);
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_TRUE(judge.pays());
+    judge.looked(true);
+  }
+}
+
+TEST(BusyPollJudge, LooksInVainEverMoreSeldom) {
+  BusyPollJudge judge;
+  int in_vain = 0;
+  for (int i = 0; i < 100'000; ++i) {
+    if (judge.pays()) {
+      ++in_vain;
+      judge.looked(false);
+    } else {
+      judge.slept(true);
+    }
+  }
+  EXPECT_GT(in_vain, 90) << "it still tries, one time in a thousand";
+  EXPECT_LT(in_vain, 120);
+  while (!judge.pays()) judge.slept(true);
+  for (int i = 0; i < 10; ++i) judge.looked(true);
+  judge.looked(false);
+  judge.slept(true);
+  judge.slept(true);
+  EXPECT_TRUE(judge.pays()) << "what it finds restores its trust";
+}
+
+TEST(BusyPollJudge, NeverLooksAgainWhileNothingComesSoon) {
+  BusyPollJudge judge;
+  judge.slept(true);
+  judge.looked(false);
+  for (int i = 0; i < 1000; ++i) {
+    EXPECT_FALSE(judge.pays());
+    judge.slept(false);
+  }
 }
 
 }  // namespace
