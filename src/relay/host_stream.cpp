@@ -6,13 +6,24 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "relay/socket_address.hpp"
 
 namespace ff::relay {
+namespace {
+
+constexpr std::uint32_t kEvents = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
+
+}  // namespace
 
 HostStream::HostStream(Loop& loop, FileDescriptor socket, State state, std::shared_ptr<SlabCursor> slabs)
-    : loop_(loop), socket_(std::move(socket)), state_(state), slabs_(std::move(slabs)) {
+    : loop_(loop),
+      socket_(std::move(socket)),
+      state_(state),
+      slabs_(std::move(slabs)),
+      readable_(state == State::Open),
+      awaits_room_(state == State::Connecting) {
   // The urgent byte stays in its place.
   const int on = 1;
   ::setsockopt(socket_.get(), SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
@@ -23,8 +34,16 @@ HostStream::HostStream(Loop& loop, FileDescriptor socket, State state, std::shar
 HostStream::~HostStream() { abort({}); }
 
 void HostStream::watch() {
-  loop_.add_descriptor(socket_.get(), EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+  watched_ = true;
+  loop_.add_descriptor(socket_.get(), awaits_room_ ? kEvents | EPOLLOUT : kEvents,
                        [this](Instant now, std::uint32_t events) { ready(now, events); });
+}
+
+// Asked for only where somebody waits: otherwise who has sent a whole request with the SYN would be woken for its
+// acknowledgement, and again for the answer.
+void HostStream::await_room() {
+  if (std::exchange(awaits_room_, true)) return;
+  if (watched_) loop_.change_descriptor(socket_.get(), kEvents | EPOLLOUT);
 }
 
 void HostStream::fail(int error_number) noexcept {
@@ -39,7 +58,7 @@ void HostStream::ready(Instant now, std::uint32_t events) {
     if ((events & (EPOLLERR | EPOLLHUP)) != 0) ::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
     if (error != 0) {
       fail(error);
-    } else if ((events & EPOLLOUT) != 0) {
+    } else if ((events & (EPOLLOUT | EPOLLIN)) != 0) {
       state_ = State::Open;
       if (shut_) ::shutdown(socket_.get(), SHUT_WR);
     }
@@ -55,7 +74,7 @@ void HostStream::ready(Instant now, std::uint32_t events) {
 void HostStream::start(Instant /*now*/) {
   if (state_ != State::WaitsForWrite) return;
   state_ = State::Connecting;
-  writable_ = false;
+  awaits_room_ = true;
   const ssize_t sent = ::send(socket_.get(), "", 0, MSG_NOSIGNAL);
   if (sent < 0 && errno != EINPROGRESS && errno != EAGAIN) fail(errno);
   watch();
@@ -94,7 +113,10 @@ Result<void> HostStream::write(Instant now, Piece& piece) {
   if (piece.urgent) start(now);  // a SYN announces nothing
   Slice& bytes = piece.bytes;
   const bool first = state_ == State::WaitsForWrite;
-  if (!first && (state_ != State::Open || !writable_)) return std::unexpected(Error::WouldBlock);
+  if (!first && (state_ != State::Open || !writable_)) {
+    await_room();
+    return std::unexpected(Error::WouldBlock);
+  }
   const int flags = MSG_NOSIGNAL | (piece.urgent ? MSG_OOB : 0);
   while (!bytes.empty()) {
     const ssize_t count = ::send(socket_.get(), bytes.data(), bytes.size(), flags);
@@ -102,7 +124,7 @@ Result<void> HostStream::write(Instant now, Piece& piece) {
     if (first) {
       // The SYN is out, with as much as it may have taken.
       state_ = State::Connecting;
-      writable_ = false;
+      awaits_room_ = !bytes.empty();
       if (count < 0 && errno != EINPROGRESS && errno != EAGAIN) fail(errno);
       watch();
       if (state_ == State::Failed) return std::unexpected(error_);
@@ -111,6 +133,7 @@ Result<void> HostStream::write(Instant now, Piece& piece) {
     if (count >= 0 || errno == EINTR) continue;
     if (errno == EAGAIN) {
       writable_ = false;
+      await_room();
       return std::unexpected(Error::WouldBlock);
     }
     fail(errno);
@@ -125,6 +148,7 @@ void HostStream::shutdown_write(Instant now) {
     ::shutdown(socket_.get(), SHUT_WR);
   } else {
     shut_ = true;  // a socket that is not connected would be reset
+    await_room();
   }
 }
 

@@ -31,6 +31,7 @@ class HostStream final : public Stream {
  private:
   void ready(Instant now, std::uint32_t events);
   void watch();
+  void await_room();
   [[nodiscard]] bool at_urgent_mark() const noexcept;
   void fail(int error_number) noexcept;
 
@@ -40,7 +41,9 @@ class HostStream final : public Stream {
   Error error_ = Error::ConnectionReset;
   std::shared_ptr<SlabCursor> slabs_;
   // The last call did not say that there is nothing, or no room; edges of epoll set them again.
-  bool readable_ = true, writable_ = true;
+  bool readable_, writable_ = true;
+  bool watched_ = false;
+  bool awaits_room_;  // and hears of it
   bool peer_closed_ = false;
   bool urgent_ = false;  // an urgent byte is here
   bool shut_ = false;    // FIN once the connection stands
