@@ -331,7 +331,8 @@ void RunProgram::forward_signals() {
 void RunProgram::program_ended(Instant now) {
   loop_->remove_descriptor(program_->handle());
   status_ = program_->wait();
-  drain(now, now + kDrainPatience);
+  // Not at once: its last packets may be waiting in the device.
+  loop_->call_after(kDrainPoll, [this, deadline = now + kDrainPatience](Instant then) { drain(then, deadline); });
 }
 
 // What the program has sent before it ended is still carried on, as its kernel would.

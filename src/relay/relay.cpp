@@ -243,7 +243,9 @@ void Relay::arrive(Instant now, Network::Arrival arrival, const Endpoint& inside
 bool Relay::drained() const {
   return std::ranges::all_of(sessions_, [](const auto& entry) {
     const Session& session = *entry.second;
-    return session.joint == nullptr || session.joint->a_ended();
+    if (session.joint == nullptr) return true;
+    // A FIN still waits for the answer to a SYN that has taken all bytes along.
+    return session.joint->a_ended() && session.outer->state() != Stream::State::Connecting;
   });
 }
 

@@ -49,6 +49,15 @@ class Outside:
         wait_until(lambda: space.run("ss", "-Hln" + protocol, "sport = :%d" % port).stdout, "nobody on %d" % port)
 
 
+def ended(pid):
+    """Also one that nobody has waited for yet."""
+    try:
+        with open("/proc/%d/stat" % pid) as stat:
+            return stat.read().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
 def plain_nginx(lab, root):
     """A configuration in a directory of its own: port 80, and nothing of Fast Open. It writes pid and log there."""
     directory = lab.directory("nginx-inside")
@@ -343,6 +352,68 @@ def test_what_was_written_before_the_end_arrives(outside):
         """ % SERVER)
     assert server.wait() == 0
     assert int(received.read_text()) >= 65536
+
+
+def test_what_was_written_before_the_end_arrives_100_ms_away(lab):
+    """Also what the SYN has taken along, and the end behind it."""
+    wiring = lab.linked("--delay", "50ms")
+    near, far = wiring.space, wiring.kernel
+    received = lab.tmp_path / "received"
+    far.sysctl("net.ipv4.tcp_fastopen", 3)
+    server = far.start("python3", "-c", textwrap.dedent("""
+        import socket
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 5)
+        listener.bind(("", 7))
+        listener.listen()
+        with open("%s", "w") as file:
+            for _ in range(2):
+                connection, _ = listener.accept()
+                size = 0
+                while piece := connection.recv(65536):
+                    size += len(piece)
+                print(size, file=file)
+        """ % received))
+    wait_until(lambda: near.run("true") and far.run("ss", "-Hltn", "sport = :7").stdout, server.describe)
+    code = "import socket; socket.create_connection(('%s', 7)).sendall(b'x' * 500)" % harness.KERNEL[4]
+    with far.counting() as counted:
+        for _ in range(2):
+            near.run(find_ff(), "run", "--", "python3", "-c", code)
+    assert server.wait() == 0, server.describe()
+    assert received.read_text().split() == ["500", "500"]
+    assert counted["TCPFastOpenPassive"] == 1
+
+
+def test_a_datagram_sent_at_the_very_end_arrives(outside):
+    """Though ff run hears of it and of the end at the same time."""
+    server = outside.server.start("python3", "-c", textwrap.dedent("""
+        import socket
+        receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        receiver.bind(("", 7))
+        receiver.settimeout(10)
+        print(receiver.recv(100).decode())
+        """))
+    outside.listens(outside.server, 7, "u")
+    code = """
+        import socket, sys
+        print("ready", flush=True)
+        sys.stdin.readline()
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"farewell", ("%s", 7))
+        """ % SERVER
+    go = outside.lab.tmp_path / "go"
+    os.mkfifo(go)
+    running = outside.host.start("sh", "-c", 'exec "$0" "$@" < %s' % go, *outside.ff("--", "python3", "-c", textwrap.dedent(code)))
+    with open(go, "w") as line:
+        running.wait_for_output("ready")
+        program = harness.descendants(running.pid)
+        running.signal(signal.SIGSTOP)
+        print("go", file=line, flush=True)
+        wait_until(lambda: any(ended(pid) for pid in program), running.describe)
+        running.signal(signal.SIGCONT)
+    assert running.wait() == 0, running.describe()
+    assert server.wait() == 0, server.describe()
+    assert server.out == "farewell\n"
 
 
 def test_datagrams_go_and_come_back(outside):
