@@ -331,6 +331,39 @@ def test_urgent_data_passes_both_ways(outside, via):
     assert heard.out == 2 * without
 
 
+@pytest.mark.parametrize("way", ["down", "up"])
+def test_a_reader_who_stops_costs_little_memory(outside, way):
+    """Also when all have been quick before, so that the buffers are as large as they become."""
+    writer = """
+        connection.settimeout(1)
+        try:
+            while True:
+                connection.sendall(bytes(1 << 18))
+        except TimeoutError:
+            print("stuck", flush=True)
+        """
+    reader = """
+        size = 0
+        while size < 1 << 30:
+            size += len(connection.recv(1 << 18))
+        """
+    near, far = (reader, writer) if way == "down" else (writer, reader)
+    server = outside.server.start("python3", "-c", "import socket, time\n"
+                                  "connection, _ = socket.create_server(('', 7)).accept()\n"
+                                  + textwrap.dedent(far) + "time.sleep(60)\n")
+    outside.listens(outside.server, 7)
+    client = outside.host.start(*outside.ff("--", "python3", "-c", "import socket, time\n"
+                                            "connection = socket.create_connection(('%s', 7))\n" % SERVER
+                                            + textwrap.dedent(near) + "time.sleep(60)\n"))
+    (server if way == "down" else client).wait_for_output("stuck")
+    with open("/proc/%d/status" % client.pid) as status:
+        peak = re.search(r"VmHWM:\s*(\d+) kB", status.read())
+    assert int(peak[1]) < 20_000
+    for process in (client, server):
+        process.signal(signal.SIGKILL)
+        process.wait()
+
+
 def test_what_was_written_before_the_end_arrives(outside):
     received = outside.lab.tmp_path / "received"
     server = outside.server.start("python3", "-c", textwrap.dedent("""
