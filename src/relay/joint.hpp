@@ -13,8 +13,9 @@ class Joint {
   // They must outlive it.
   Joint(Stream& a, Stream& b) noexcept : a_to_b_{a, b}, b_to_a_{b, a} {}
 
-  // Moves what can be moved. False: one of them has failed and the other is to be reset.
-  bool pump(Instant now) { return pump(now, a_to_b_, b_to_a_.ended) && pump(now, b_to_a_, a_to_b_.ended); }
+  // Moves what can be moved. False: one of them has failed and the other is to be reset. What `b` had to say comes
+  // first: it may have said so before it refused what `a` sends.
+  bool pump(Instant now) { return pump(now, b_to_a_, a_to_b_.ended) && pump(now, a_to_b_, b_to_a_.ended); }
   // Both have ended in order, and are to be closed: whoever ended first is told so by that.
   [[nodiscard]] bool finished() const noexcept { return a_to_b_.ended && b_to_a_.ended; }
   // What `a` had to say is said, its end included.

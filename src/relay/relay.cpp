@@ -11,6 +11,10 @@ namespace {
 // A program that has given up on its SYN says nothing; its kernel answers our SYN-ACK by RST, of which we do not hear.
 constexpr Duration kAcceptance = std::chrono::seconds(10);
 
+// How long a program may take to have what its server had sent before it reset, and how often we look.
+constexpr Duration kLastWords = std::chrono::seconds(10);
+constexpr Duration kLastWordsPoll = std::chrono::milliseconds(1);
+
 // Servers that have refused; programs choose which.
 constexpr std::size_t kMostDoubtful = 1024;
 
@@ -55,6 +59,17 @@ Relay::Relay(Stack& inner, Network& outer, RelayOptions options, Schedule schedu
           [this](Instant now, SessionId id) {
             ++statistics_.waited_vain;
             find(id)->outer->start(now);
+          }),
+      last_words_(
+          schedule_, kLastWordsPoll,
+          [this](SessionId id) {
+            const Session* session = find(id);
+            return session != nullptr && session->reset_by != Instant();
+          },
+          [this](Instant now, SessionId id) {
+            Session& session = *find(id);
+            if (now >= session.reset_by || session.inner->all_sent()) return end(now, session);
+            last_words_.add(now, id);
           }),
       datagrams_(inner, outer, schedule_) {
   const auto listener = inner_.listen(all_ports());
@@ -191,17 +206,27 @@ void Relay::advance(Instant now, SessionId id) {
   Session* session = find(id);
   if (session == nullptr) return;
   if (!session->joint) return outer_changed(now, *session);
-  if (!session->joint->pump(now)) {
-    ++statistics_.reset;
-    doubt(*session);
-  } else if (session->joint->finished()) {
-    session->inner->close(now);
-    session->outer->close(now);
-  } else {
-    return;
-  }
-  count(*session);
-  erase(now, *session);
+  if (session->reset_by != Instant()) return;
+  if (!session->joint->pump(now)) return fail(now, *session);
+  if (!session->joint->finished()) return;
+  session->inner->close(now);
+  session->outer->close(now);
+  end(now, *session);
+}
+
+// One side has been reset. The program still gets what came before it, which a kernel would have kept for it.
+void Relay::fail(Instant now, Session& session) {
+  ++statistics_.reset;
+  doubt(session);
+  if (session.outer->state() != Stream::State::Failed || session.inner->all_sent()) return end(now, session);
+  session.outer->abort(now);
+  session.reset_by = now + kLastWords;
+  last_words_.add(now, session.id);
+}
+
+void Relay::end(Instant now, Session& session) {
+  count(session);
+  erase(now, session);
 }
 
 // ---- from anywhere to a program ------------------------------------------------------------------------------------
@@ -243,7 +268,7 @@ void Relay::arrive(Instant now, Network::Arrival arrival, const Endpoint& inside
 bool Relay::drained() const {
   return std::ranges::all_of(sessions_, [](const auto& entry) {
     const Session& session = *entry.second;
-    if (session.joint == nullptr) return true;
+    if (session.joint == nullptr || session.reset_by != Instant()) return true;
     // A FIN still waits for the answer to a SYN that has taken all bytes along.
     return session.joint->a_ended() && session.outer->state() != Stream::State::Connecting;
   });
@@ -253,8 +278,7 @@ void Relay::finish(Instant now) {
   while (!sessions_.empty()) {
     Session& session = *sessions_.begin()->second;
     if (session.joint && session.joint->a_ended()) session.outer->close(now);
-    count(session);
-    erase(now, session);
+    end(now, session);
   }
 }
 

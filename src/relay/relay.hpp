@@ -78,6 +78,7 @@ class Relay {
     std::unique_ptr<Joint> joint{};
     bool answered = false;
     bool waiting = false;  // in by_tuple_
+    Instant reset_by{};    // the server has reset; the program is told by then, and before if it has what came before
   };
   struct TupleHash {
     std::size_t operator()(const FourTuple& tuple) const noexcept;
@@ -93,6 +94,8 @@ class Relay {
   void observe(Session& session);
   void count(const Session& session) noexcept;
   void doubt(const Session& session);
+  void fail(Instant now, Session& session);
+  void end(Instant now, Session& session);
   void erase(Instant now, Session& session);
   Session* find(SessionId id);
 
@@ -102,6 +105,7 @@ class Relay {
   Schedule schedule_;
   Patience acceptance_;   // sessions in by_tuple_ that are answered
   Patience first_write_;  // sessions whose outer SYN waits
+  Patience last_words_;   // sessions with reset_by
   ListenerId listener_;
   DatagramFlows datagrams_;
   std::unordered_map<SessionId, std::unique_ptr<Session>> sessions_;

@@ -47,6 +47,11 @@ Result<void> StackStream::write(Instant now, Piece& piece) {
   return {};
 }
 
+bool StackStream::all_sent() const {
+  const auto status = stack_.status(connection_);
+  return state_ == State::Failed || !status || status->unsent == 0;
+}
+
 void StackStream::shutdown_write(Instant now) {
   if (state_ == State::WaitsForWrite) state_ = State::Connecting;
   (void)stack_.shutdown_write(now, connection_);

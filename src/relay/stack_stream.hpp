@@ -24,6 +24,7 @@ class StackStream final : public Stream {
   void start(Instant now) override;
   Result<Piece> read(Instant now) override;
   Result<void> write(Instant now, Piece& piece) override;
+  [[nodiscard]] bool all_sent() const override;
   void shutdown_write(Instant now) override;
   void close(Instant now) override;
   void abort(Instant now) override;

@@ -47,6 +47,8 @@ class Stream {
   virtual Result<Piece> read(Instant now) = 0;
   // Takes from the front of `piece` what there is room for. WouldBlock: some is left.
   virtual Result<void> write(Instant now, Piece& piece) = 0;
+  // All that was written is on its way, which abort() would discard otherwise.
+  [[nodiscard]] virtual bool all_sent() const = 0;
   // FIN behind what was written.
   virtual void shutdown_write(Instant now) = 0;
   // Gives it up in order: what was written is still delivered.

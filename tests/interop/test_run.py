@@ -331,6 +331,45 @@ def test_urgent_data_passes_both_ways(outside, via):
     assert heard.out == 2 * without
 
 
+def test_what_came_before_a_reset_is_read_before_it(outside):
+    """As from a kernel's receive queue, though ff run finds both at once."""
+    server = outside.server.start("python3", "-u", "-c", textwrap.dedent("""
+        import array, fcntl, signal, socket, struct, termios, time
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+        connection, _ = socket.create_server(("", 7)).accept()
+        connection.recv(1)
+        print("asked")
+        signal.sigwait([signal.SIGUSR1])
+        connection.sendall(b"x" * 50000)
+        left = array.array("i", [1])
+        while left[0] > 0:
+            time.sleep(0.01)
+            fcntl.ioctl(connection, termios.TIOCOUTQ, left)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+        print("reset")
+        """))
+    outside.listens(outside.server, 7)
+    client = outside.host.start(*outside.ff("--", "python3", "-u", "-c", textwrap.dedent("""
+        import socket
+        connection = socket.create_connection(("%s", 7))
+        connection.send(b"x")
+        size = 0
+        try:
+            while piece := connection.recv(65536):
+                size += len(piece)
+        except ConnectionResetError:
+            print(size, "and a reset")
+        """ % SERVER)))
+    server.wait_for_output("asked")
+    client.signal(signal.SIGSTOP)
+    server.signal(signal.SIGUSR1)
+    server.wait_for_output("reset")
+    client.signal(signal.SIGCONT)
+    assert client.wait() == 0, client.describe()
+    assert client.out == "50000 and a reset\n"
+
+
 @pytest.mark.parametrize("way", ["down", "up"])
 def test_a_reader_who_stops_costs_little_memory(outside, way):
     """Also when all have been quick before, so that the buffers are as large as they become."""
