@@ -21,6 +21,10 @@ namespace {
 constexpr std::uint16_t kDnsPort = 53;
 constexpr int kBacklog = 4096;
 constexpr int kFastOpenQueue = 1024;
+// Connections; the others wait until the rest of the loop's work is done.
+constexpr int kAcceptedAtOnce = 64;
+// How soon to look whether there are descriptors again.
+constexpr Duration kNoDescriptor = std::chrono::milliseconds(100);
 constexpr std::uint32_t kLargestDatagram = 65535;
 
 FileDescriptor open_socket(const IpAddress& address, int type) {
@@ -149,6 +153,7 @@ HostNetwork::HostNetwork(Loop& loop, HostNetworkOptions options)
     : loop_(loop), options_(std::move(options)), slabs_(std::make_shared<SlabCursor>(HostStream::kReceiveRoom)) {}
 
 HostNetwork::~HostNetwork() {
+  loop_.cancel(listening_again_);
   for (const FileDescriptor& listener : listeners_) loop_.remove_descriptor(listener.get());
 }
 
@@ -204,21 +209,35 @@ Result<void> HostNetwork::listen(const Endpoint& local, ArrivalHandler handler) 
     return std::unexpected(error_of(errno));
   const int number = socket.get();
   loop_.add_descriptor(number, EPOLLIN, [this, number, handler = std::move(handler)](Instant now, std::uint32_t) {
-    accept_all(now, number, handler);
+    accept_some(now, number, handler);
   });
   listeners_.push_back(std::move(socket));
   return {};
 }
 
-void HostNetwork::accept_all(Instant now, int listener, const ArrivalHandler& handler) {
-  for (;;) {
+void HostNetwork::accept_some(Instant now, int listener, const ArrivalHandler& handler) {
+  for (int i = 0; i < kAcceptedAtOnce; ++i) {
     SocketAddress from;
     FileDescriptor socket(::accept4(listener, from.get(), &from.size, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (!socket) return;
+    if (!socket) {
+      if (error_of(errno) == Error::NoBufferSpace) listen_again_later();
+      return;
+    }
     set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1);
     const Endpoint client = from.endpoint();
     handler(now, {std::make_unique<HostStream>(loop_, std::move(socket), Stream::State::Open, slabs_), client});
   }
+}
+
+// Without a descriptor for whoever waits, epoll would tell of him again and again.
+void HostNetwork::listen_again_later() {
+  listen_for(0);
+  loop_.cancel(listening_again_);
+  listening_again_ = loop_.call_after(kNoDescriptor, [this](Instant) { listen_for(EPOLLIN); });
+}
+
+void HostNetwork::listen_for(std::uint32_t events) {
+  for (const FileDescriptor& listener : listeners_) loop_.change_descriptor(listener.get(), events);
 }
 
 }  // namespace ff::relay

@@ -1,6 +1,7 @@
 // The host's own network: its sockets, with the kernel's Fast Open. Needs no privilege.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -31,12 +32,15 @@ class HostNetwork final : public Network {
 
  private:
   [[nodiscard]] Endpoint translate(const Endpoint& remote) const;
-  void accept_all(Instant now, int listener, const ArrivalHandler& handler);
+  void accept_some(Instant now, int listener, const ArrivalHandler& handler);
+  void listen_again_later();
+  void listen_for(std::uint32_t events);
 
   Loop& loop_;
   HostNetworkOptions options_;
   std::shared_ptr<SlabCursor> slabs_;  // what sockets receive lies in these
   std::vector<FileDescriptor> listeners_;
+  Loop::TimerId listening_again_{};
 };
 
 }  // namespace ff::relay
