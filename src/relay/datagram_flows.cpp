@@ -167,11 +167,10 @@ void DatagramFlows::from_network(Instant now, Flow& flow) {
       flow.last = now;
       flow.answered = true;
       (void)inner_.send(now, flow.inner, *std::move(bytes));
-    } else if (bytes.error() == Error::WouldBlock) {
+    } else if (bytes.error() == Error::WouldBlock || bytes.error() == Error::StaleHandle) {
       return;
-    } else {
+    } else {  // behind which there may be datagrams
       (void)inner_.refuse(now, flow.inner, bytes.error());
-      return;
     }
   }
 }

@@ -13,6 +13,7 @@ using wire::IcmpKind;
 // Each costs the host a descriptor; a program that asks a whole network gets the newest.
 constexpr std::size_t kMostFlows = 128;
 constexpr Duration kIdle = std::chrono::seconds(30);
+constexpr int kTakenAtOnce = 64;
 
 IcmpKind kind_of(Error why) noexcept {
   switch (why) {
@@ -38,11 +39,13 @@ wire::IpHeader header(const IpAddress& from, const IpAddress& to) noexcept {
 EchoCarrier::EchoCarrier(Device& device, Network& outer, std::vector<IpAddress> own, Clock clock)
     : device_(device), outer_(outer), own_(std::move(own)), clock_(std::move(clock)) {}
 
+// After so many of ours the loop has other work, and is told of the rest by the device.
 bool EchoCarrier::receive(RxPacket& packet) {
-  do {
+  for (int taken = 0; taken < kTakenAtOnce; ++taken) {
     if (!device_.receive(packet)) return false;
-  } while (take(packet));
-  return true;
+    if (!take(packet)) return true;
+  }
+  return false;
 }
 
 // Whether it was an echo request to somebody else. All that is not sound is left to the stack, which counts it.
@@ -84,9 +87,10 @@ void EchoCarrier::from_network(Instant now, const Key& key) {
     const auto message = found->second.channel->receive(now);
     if (message) {
       answer(now, key, message->span());
-    } else {
-      if (message.error() != Error::WouldBlock) refuse(now, key, found->second.request, message.error());
+    } else if (message.error() == Error::WouldBlock || message.error() == Error::StaleHandle) {
       return;
+    } else {
+      refuse(now, key, found->second.request, message.error());
     }
   }
 }

@@ -5,8 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <deque>
 #include <map>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "relay/stack_network.hpp"
 #include "sim/world.hpp"
@@ -255,6 +258,68 @@ TEST_F(RelayWorld, DatagramsAndTheirErrorsComeBack) {
   EXPECT_EQ(world.inspect(outer).datagram_sockets().size(), 2u);
   world.run_until(world.now() + 200s);
   EXPECT_EQ(world.inspect(outer).datagram_sockets().size(), 0u) << "idle flows end";
+}
+
+// What lies in the host's queue is told one by one, as recv() does.
+struct QueuedChannel final : DatagramChannel {
+  std::deque<Result<Slice>> queue;
+
+  Result<void> send(Instant /*now*/, Slice /*bytes*/) override { return {}; }
+  Result<Slice> receive(Instant /*now*/) override {
+    if (queue.empty()) return std::unexpected(Error::WouldBlock);
+    auto next = std::move(queue.front());
+    queue.pop_front();
+    return next;
+  }
+  void tell(Instant now) { changed(now); }
+};
+
+struct QueuedNetwork final : Network {
+  QueuedChannel* channel = nullptr;
+
+  Result<std::unique_ptr<Stream>> connect(Instant /*now*/, const Endpoint& /*remote*/, bool /*fast_open*/) override {
+    return std::unexpected(Error::NetworkUnreachable);
+  }
+  Result<std::unique_ptr<DatagramChannel>> open_datagrams(Instant /*now*/, const Endpoint& /*remote*/) override {
+    auto opened = std::make_unique<QueuedChannel>();
+    channel = opened.get();
+    return opened;
+  }
+  Result<std::unique_ptr<DatagramChannel>> open_echoes(Instant now, const IpAddress& remote) override {
+    return open_datagrams(now, {remote, 0});
+  }
+  Result<void> listen(const Endpoint& /*local*/, ArrivalHandler /*handler*/) override {
+    return std::unexpected(Error::PermissionDenied);
+  }
+  Result<std::unique_ptr<DatagramPort>> open_port(const Endpoint& /*local*/) override {
+    return std::unexpected(Error::PermissionDenied);
+  }
+};
+
+// Otherwise it would wait until the next one comes.
+TEST(DatagramFlows, ADatagramBehindAnErrorComesBackToo) {
+  sim::World world{{.seed = 12}};
+  const auto program = world.add_host({.name = "program"}), inner = world.add_host({.name = "inner"});
+  const IpAddress own = IpAddress::v4(198, 18, 1, 1), gateway = IpAddress::v4(198, 18, 1, 2);
+  const auto a = world.add_interface(program, {.addresses = {{own, 24}}, .gateways = {gateway}});
+  const auto b = world.add_interface(inner, {.addresses = {{gateway, 24}}, .any_destination = true});
+  world.connect(a, b, {});
+  QueuedNetwork network;
+  Relay relay(world.stack(inner), network, {}, [](Instant, const Relay::Call&) {});
+  world.on_event(inner, [&](const Event& event) { relay.handle_event(world.now(), event); });
+  const DatagramId asking = world.stack(program).open({}).value();
+  (void)world.stack(program).connect(asking, {IpAddress::v4(198, 18, 2, 2), 53});
+  (void)world.stack(program).send(world.now(), asking, Slice::copy_of(as_bytes("question")));
+  world.run_until(world.now() + 1s);
+  ASSERT_NE(network.channel, nullptr);
+  network.channel->queue.emplace_back(std::unexpected(Error::ConnectionRefused));
+  network.channel->queue.emplace_back(Slice::copy_of(as_bytes("answer")));
+  network.channel->tell(world.now());
+  (void)world.stack(inner);
+  world.run_until(world.now() + 1s);
+  Stack& stack = world.stack(program);
+  EXPECT_EQ(stack.receive(asking).error(), Error::ConnectionRefused);
+  EXPECT_EQ(stack.receive(asking).value().bytes.text(), "answer");
 }
 
 TEST_F(RelayWorld, APublishedPortLeadsToTheProgram) {
