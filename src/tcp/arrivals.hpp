@@ -49,6 +49,10 @@ struct Arrivals {
   Transmission newest;
   Seq newest_end;
   bool newest_resent = false;
+  // The highest in the sequence that was acknowledged cumulatively, or if nothing was, that was SACKed.
+  Instant highest_sent_at{};
+  Seq highest_end;
+  bool highest_sacked = false;
 
   // [first, end), last sent as `how` says, arrived.
   void add(Seq first, Seq end, const Transmission& how, bool resent, bool by_sack) noexcept {
@@ -63,6 +67,11 @@ struct Arrivals {
       original = true;
       Instant& oldest = by_sack ? first_sacked_sent_at : first_sent_at;
       oldest = std::min(oldest, how.sent_at);
+    }
+    if (!known || (by_sack ? highest_sacked && after(end, highest_end) : highest_sacked || after(end, highest_end))) {
+      highest_sent_at = how.sent_at;
+      highest_end = end;
+      highest_sacked = by_sack;
     }
     if (known && !sent_after(how.sent_at, end, newest.sent_at, newest_end)) return;
     known = true;

@@ -21,11 +21,12 @@ class Rack {
   // By how many segments, as far as is known of this path; 0: nothing is.
   [[nodiscard]] std::uint16_t reordering() const noexcept { return reordering_; }
 
-  // §6.2 step 2.
+  // §6.2 step 2; but its round trip is that of what was sent last, and Linux's that of the highest in the sequence: where
+  // a hole was filled, that is what waited behind it, and RACK is the more patient.
   void update(const Arrivals& arrivals) noexcept {
     if (!arrivals.known) return;
     known_ = true;
-    rtt_ = arrivals.now - arrivals.newest.sent_at;
+    rtt_ = arrivals.now - arrivals.highest_sent_at;
     if (!sent_after(arrivals.newest.sent_at, arrivals.newest_end, sent_at_, end_)) return;
     sent_at_ = arrivals.newest.sent_at;
     end_ = arrivals.newest_end;

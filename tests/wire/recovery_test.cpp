@@ -105,6 +105,23 @@ WIRE_TEST(SackRecovery, ReorderingIsWaitedFor) {
 
 // RFC 8985 §6.2 step 4: what was repeated for nothing makes the path count as one that reorders more. The receiver
 // tells by RFC 2883.
+// As Linux: the fifth segment, which waited behind the first, says how long the path may take, and not the first, which
+// went again later. So the sixth is given as long.
+WIRE_TEST(SackRecovery, WhatWaitedBehindAHoleTellsTheRoundTrip) {
+  in_flight(w, 5);
+  w.write(stream(5001, kMss));
+  w.out(segment_again(6).psh());
+  w.in(acks_before(1).sack({segments(2, 4)}));
+  w.out(segment_again(1));
+  w.advance(18ms);
+  w.in(acks_before(6));
+  w.silent();
+  w.advance(10ms - 1us);
+  w.silent();
+  w.advance(1us);
+  w.out(segment_again(6).psh());
+}
+
 WIRE_TEST(SackRecovery, ADuplicateReportWidensTheReorderingWindow) {
   in_flight(w, 10);
   w.in(acks_before(1).sack({segments(2, 2)}));
