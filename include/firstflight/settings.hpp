@@ -42,6 +42,7 @@ inline constexpr std::uint32_t kAllListeners = 0x400;
 
 // Plain values; change them in a stack through Stack::set_setting, which validates.
 struct Settings {
+  bool fq = false;                              // net.core.default_qdisc: fq, or pfifo_fast
   std::uint32_t somaxconn = 4096;               // net.core.somaxconn
   std::uint32_t rmem_default = 212992;          // net.core.rmem_default, bytes
   std::uint32_t rmem_max = 212992;              // net.core.rmem_max, bytes

@@ -198,6 +198,14 @@ constexpr std::string_view kSmallCount = "a whole number from 0 to 255";
 
 // The one place that names a setting. Sorted by name; the order of `sysctl -a`.
 constexpr Setting kSettings[] = {
+    {{"net.core.default_qdisc", "pfifo_fast or fq",
+      "fq: every connection is paced, not only those whose congestion control or SO_MAX_PACING_RATE asks for it."},
+     [](const Settings& settings) { return std::string(settings.fq ? "fq" : "pfifo_fast"); },
+     [](Settings& settings, std::string_view text) {
+       if (text != "fq" && text != "pfifo_fast") return false;
+       settings.fq = text == "fq";
+       return true;
+     }},
     number<&Settings::rmem_default, 2304, kIntMax>("net.core.rmem_default",
                                                    "a whole number of bytes from 2304 to 2147483647",
                                                    "Receive buffer of a datagram socket that does not say otherwise."),

@@ -62,7 +62,7 @@ SocketInfo describe(const TimeWaits::View& entry, Instant now) {
 
 SocketInfo describe(const tcp::Connection& connection, const tcp::Environment& env, Instant now) {
   SocketInfo socket;
-  socket.connection = connection.info();
+  socket.connection = connection.info(env.settings);
   const ConnectionInfo& info = *socket.connection;
   socket.state = info.state;
   socket.tuple = info.tuple;

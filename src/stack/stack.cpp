@@ -274,7 +274,7 @@ void Stack::set_trace(TraceSink* sink) noexcept { impl_->env_.trace = sink; }
 Result<ConnectionInfo> Stack::info(ConnectionId connection) const {
   const Socket* socket = impl_->find(connection);
   if (socket == nullptr) return std::unexpected(Error::StaleHandle);
-  return socket->tcp.info();
+  return socket->tcp.info(settings());
 }
 Result<ConnectionStatus> Stack::status(ConnectionId connection) const {
   const Socket* socket = impl_->find(connection);

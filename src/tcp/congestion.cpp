@@ -6,6 +6,10 @@
 
 namespace ff::tcp {
 
+namespace {
+constexpr std::uint32_t kUnpacedSegments = 10;
+}  // namespace
+
 // As TCP_CONGESTION says, else as tcp_congestion_control does when the connection begins. One that is chosen later
 // takes over the window as it is.
 void Connection::choose_congestion_control(const Environment& env) {
@@ -120,16 +124,21 @@ void Connection::shrink_after_idle(Duration idle) noexcept {
 // ---- pacing
 
 // Bytes a second; 0: none. SO_MAX_PACING_RATE bounds what the congestion control says.
-std::uint64_t Connection::pacing_rate() const noexcept {
+std::uint64_t Connection::bounded_rate(std::uint64_t rate) const noexcept {
   const std::uint64_t most = options().max_pacing_rate;
-  if (most == 0 || window_.pacing_rate == 0) return most | window_.pacing_rate;
-  return std::min(most, window_.pacing_rate);
+  return most == 0 || rate == 0 ? most | rate : std::min(most, rate);
 }
 
-// What the connection sends, bytes a second, paced or not: as Linux's tcp_update_pacing_rate(), which has it a little
+// fq paces the others, too, once ten segments are out; as Linux.
+std::uint64_t Connection::pacing_rate(const Settings& settings) const noexcept {
+  const bool by_fq = settings.fq && window_.pacing_rate == 0 && rtt_.measured() &&
+                     static_cast<std::uint32_t>(snd_.nxt() - snd_.iss()) > kUnpacedSegments * send_mss();
+  return bounded_rate(by_fq ? sending_rate(settings) : window_.pacing_rate);
+}
+
+// What a connection without pacing sends, bytes a second: as Linux's tcp_update_pacing_rate(), which has it a little
 // above what arrives. Only once a round-trip time is measured.
 std::uint64_t Connection::sending_rate(const Settings& settings) const noexcept {
-  if (const std::uint64_t rate = pacing_rate(); rate != 0) return rate;
   const bool doubling = window_.cwnd < window_.ssthresh / 2;
   const std::uint64_t percent = doubling ? settings.tcp_pacing_ss_ratio : settings.tcp_pacing_ca_ratio;
   const std::uint64_t window = std::max(window_.cwnd, snd_.outstanding());
@@ -138,7 +147,7 @@ std::uint64_t Connection::sending_rate(const Settings& settings) const noexcept 
 
 // Data must wait; a timer says until when.
 bool Connection::held_by_pacing(const Context& c) noexcept {
-  if (pacing_rate() == 0 || pacer_.may_send(c.now)) return false;
+  if (pacing_rate(c.env.settings) == 0 || pacer_.may_send(c.now)) return false;
   if (snd_.lost() > 0 || snd_.unsent() > 0 || snd_.fin_unsent()) timers_.arm(TimerKind::Pacing, pacer_.next());
   return true;
 }

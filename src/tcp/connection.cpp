@@ -61,7 +61,7 @@ void Connection::reset_in_answer(Context& c, const Segment& segment) {
   c.env.counters.add(Counter::Tcp_OutSegs);
 }
 
-ConnectionInfo Connection::info() const {
+ConnectionInfo Connection::info(const Settings& settings) const {
   ConnectionInfo info;
   info.tuple = tuple_;
   info.state = state_;
@@ -101,7 +101,7 @@ ConnectionInfo Connection::info() const {
   info.no_delay = no_delay_;
   info.mark = options().mark;
   if (cc_kind_ != nullptr) info.congestion_control = cc_kind_->name;
-  info.pacing_rate = pacing_rate();
+  info.pacing_rate = pacing_rate(settings);
   info.delivery_rate = rate_.latest();
   info.delivery_rate_app_limited = rate_.latest_app_limited();
   info.rcv_mss = rcv_mss_;

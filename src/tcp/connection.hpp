@@ -173,7 +173,7 @@ class Connection {
   [[nodiscard]] std::uint32_t ts_offset() const noexcept { return ts_offset_; }
   // The window as a TIME_WAIT entry goes on telling it.
   [[nodiscard]] WireWindow last_window() const noexcept { return last_window_; }
-  [[nodiscard]] ConnectionInfo info() const;
+  [[nodiscard]] ConnectionInfo info(const Settings& settings) const;
   [[nodiscard]] ConnectionStatus status(const Environment& env) const noexcept;
   [[nodiscard]] Observed observed() const noexcept;
   [[nodiscard]] SocketMemory memory(const Environment& env) const noexcept;
@@ -313,7 +313,8 @@ class Connection {
   void note_window_use() noexcept;
   void begin_flight(const Context& c);
   void shrink_after_idle(Duration idle) noexcept;
-  [[nodiscard]] std::uint64_t pacing_rate() const noexcept;
+  [[nodiscard]] std::uint64_t bounded_rate(std::uint64_t rate) const noexcept;
+  [[nodiscard]] std::uint64_t pacing_rate(const Settings& settings) const noexcept;
   [[nodiscard]] std::uint64_t sending_rate(const Settings& settings) const noexcept;
   [[nodiscard]] bool held_by_pacing(const Context& c) noexcept;
 

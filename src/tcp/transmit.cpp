@@ -127,7 +127,8 @@ std::uint32_t Connection::burst(const Settings& settings) const noexcept {
   const std::uint32_t mss = send_mss();
   const std::uint32_t most = max_payload();
   if (most == mss) return mss;
-  if (const std::uint64_t rate = pacing_rate(); rate != 0) return std::min(most, Pacer::quantum(rate, mss));
+  if (const std::uint64_t rate = bounded_rate(window_.pacing_rate); rate != 0)
+    return std::min(most, Pacer::quantum(rate, mss));
   if (!rtt_.measured()) return most;
   const auto near =
       static_cast<std::uint64_t>(rtt_.min_rtt() / std::chrono::microseconds(1)) >> settings.tcp_tso_rtt_log;
@@ -343,14 +344,14 @@ void Connection::record_sent(const Context& c, std::uint32_t length, SendHalf::W
   how.pushed = pushed;
   snd_.sent(length, how, cache);
   if (recovery_.reduces_window()) recovery_.prr.sent(length);
-  pacer_.sent(c.now, length, pacing_rate());
+  pacer_.sent(c.now, length, pacing_rate(c.env.settings));
 }
 
 // And this not.
 void Connection::record_resent(Context& c, const SendHalf::Stretch& stretch, std::uint32_t payload) {
   snd_.resent(stretch, rate_.transmission(c.now, in_flight() + stretch.length, stretch.length));
   if (recovery_.reduces_window()) recovery_.prr.sent(stretch.length);
-  pacer_.sent(c.now, stretch.length, pacing_rate());
+  pacer_.sent(c.now, stretch.length, pacing_rate(c.env.settings));
   recovery_.undo.resent(stretch.length, c.now);
   const std::uint32_t mss = send_mss();
   const std::uint32_t segments = std::max(1u, (payload + mss - 1) / mss);

@@ -147,6 +147,36 @@ WIRE_TEST(Pacing, SpreadsAWindowOverTime) {
   w.out(data(3001, 1000).ack(4).psh());
 }
 
+// As Linux's fq: whatever the congestion control, but not the first ten segments.
+WIRE_TEST(Pacing, FqSpreadsWhatFollowsTheFirstWindow) {
+  w.set("net.core.default_qdisc", "fq");
+  w.establish();
+  w.write(stream(1, 12'000));
+  for (std::uint32_t at = 1; at < 10'000; at += 1000) w.out(data(at, 1000).ack(1));
+  w.silent();
+  w.advance(10ms);
+  w.in(segment(1).ack(1001));
+  // Eleven segments in 10 ms, twice over.
+  w.require(w.info().pacing_rate == 2'200'000, "what cwnd and the round trip give");
+  w.out(data(10'001, 1000).ack(1));
+  w.silent();
+  w.advance(227273ns);  // half of what it takes: nothing had gone for 10 ms
+  w.out(data(11'001, 1000).ack(1).psh());
+}
+
+// SO_MAX_PACING_RATE bounds it.
+WIRE_TEST(Pacing, FqGoesNoFasterThanTheApplicationAllows) {
+  w.set("net.core.default_qdisc", "fq");
+  SocketOptions options;
+  options.max_pacing_rate = 100'000;
+  w.listen({.options = options});
+  w.establish();
+  w.write(stream(1, 2000));
+  w.out(data(1, 1000).ack(1));
+  w.advance(10ms);
+  w.out(data(1001, 1000).ack(1).psh());
+}
+
 // BBR paces from the first segment on: ten segments over a round trip, 2.77 times over.
 WIRE_TEST(Pacing, BbrSpreadsTheFirstWindow) {
   w.set("tcp_congestion_control", "bbr");

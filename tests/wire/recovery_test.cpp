@@ -111,11 +111,11 @@ WIRE_TEST(SackRecovery, WhatWaitedBehindAHoleTellsTheRoundTrip) {
   in_flight(w, 5);
   w.write(stream(5001, kMss));
   w.out(segment_again(6).psh());
+  w.advance(5ms);
   w.in(acks_before(1).sack({segments(2, 4)}));
   w.out(segment_again(1));
-  w.advance(18ms);
+  w.advance(20ms);
   w.in(acks_before(6));
-  w.silent();
   w.advance(10ms - 1us);
   w.silent();
   w.advance(1us);
