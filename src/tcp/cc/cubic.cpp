@@ -19,6 +19,7 @@ constexpr std::uint64_t kCDenominator = 10'000'000'000'000'000'000u;
 constexpr std::uint64_t kBetaNumerator = 7, kBetaDenominator = 10;
 constexpr std::uint64_t kFastNumerator = 17, kFastDenominator = 20;
 constexpr std::uint64_t kAlphaNumerator = 9, kAlphaDenominator = 17;
+constexpr Duration kComputedFor = Duration(std::chrono::seconds(1)) / 32;
 // Beyond it every window is larger than any can be.
 constexpr microseconds kLongest{std::int64_t{1} << 30};
 
@@ -76,26 +77,38 @@ void Cubic::begin_epoch(const CongestionWindow& window, Instant now) noexcept {
   state_.k = time_to_grow(state_.origin - window.cwnd, window.mss);
   state_.w_est = window.cwnd;
   cubic_credit_ = reno_credit_ = 0;
+  computed_for_ = 0;
 }
 
 // §4.3 to §4.5.
 void Cubic::grow(CongestionWindow& window, const AckSample& sample, std::uint32_t bytes) noexcept {
-  const Duration t = sample.now - state_.epoch_start;
   grow_reno_estimate(window, bytes);
+  // The cubic is not worth computing for each acknowledgement; nor does Linux, though it waits as long on each path.
+  const std::uint32_t segments = window.cwnd / window.mss;
+  if (segments != computed_for_ || sample.now - computed_at_ > std::min(sample.srtt / 4, kComputedFor)) {
+    computed_for_ = segments;
+    computed_at_ = sample.now;
+    compute_increase(window, sample);
+  }
+  // So much for each window that arrives.
+  cubic_credit_ += std::uint64_t{increase_} * bytes;
+  const std::uint64_t grown = cubic_credit_ / window.cwnd;
+  cubic_credit_ -= grown * window.cwnd;
+  window.cwnd = bounded(Wide{window.cwnd} + grown);
+}
+
+void Cubic::compute_increase(CongestionWindow& window, const AckSample& sample) noexcept {
+  const Duration t = sample.now - state_.epoch_start;
   // As Linux: while nothing has told where the path ends, the window grows by 5 % in a round trip at least.
   const bool never_reduced = state_.cwnd_prior == 0;
   if (!never_reduced && window_at(t, window.mss) < state_.w_est) {
     window.cwnd = std::max(window.cwnd, state_.w_est);
+    increase_ = 0;
     return;
   }
   const std::uint32_t most = bounded(Wide{window.cwnd} + window.cwnd / 2);
   const std::uint32_t least = never_reduced ? bounded(Wide{window.cwnd} + window.cwnd / 20) : window.cwnd;
-  const std::uint32_t target = std::clamp(window_at(t + sample.srtt, window.mss), least, most);
-  // (target - cwnd) / cwnd for each byte that arrived.
-  cubic_credit_ += std::uint64_t{target - window.cwnd} * bytes;
-  const std::uint64_t grown = cubic_credit_ / window.cwnd;
-  cubic_credit_ -= grown * window.cwnd;
-  window.cwnd = bounded(Wide{window.cwnd} + grown);
+  increase_ = std::clamp(window_at(t + sample.srtt, window.mss), least, most) - window.cwnd;
 }
 
 // §4.3: α segments for each window that arrives; one, once it is where Reno would be reduced again.

@@ -1,5 +1,5 @@
 // CUBIC (RFC 9438): the window grows by a cubic function of the time since it was last reduced, the same whatever the
-// round-trip time, and never slower than Reno's would. Slow start ends by HyStart++.
+// round-trip time, and hardly slower than Reno's would. Slow start ends by HyStart++.
 //
 // All in bytes and microseconds, and in whole numbers: the same on every machine.
 #pragma once
@@ -41,12 +41,17 @@ class Cubic final : public CongestionControl {
 
   void begin_epoch(const CongestionWindow& window, Instant now) noexcept;
   void grow(CongestionWindow& window, const AckSample& sample, std::uint32_t bytes) noexcept;
+  void compute_increase(CongestionWindow& window, const AckSample& sample) noexcept;
   void grow_reno_estimate(const CongestionWindow& window, std::uint32_t bytes) noexcept;
   [[nodiscard]] std::uint32_t window_at(Duration since_epoch_start, std::uint32_t mss) const noexcept;
 
   State state_, before_;
   HyStart hystart_;
   Instant last_ack_{};
+  // How much the window is to grow in a round trip, when that was computed, and for how many segments.
+  std::uint32_t increase_ = 0;
+  std::uint32_t computed_for_ = 0;
+  Instant computed_at_{};
   std::uint64_t cubic_credit_ = 0;  // what was too little to add a byte to the window,
   std::uint64_t reno_credit_ = 0;   // and to w_est
 };
