@@ -101,8 +101,9 @@ void Cubic::compute_increase(CongestionWindow& window, const AckSample& sample) 
   const Duration t = sample.now - state_.epoch_start;
   // As Linux: while nothing has told where the path ends, the window grows by 5 % in a round trip at least.
   const bool never_reduced = state_.cwnd_prior == 0;
-  if (!never_reduced && window_at(t, window.mss) < state_.w_est) {
-    window.cwnd = std::max(window.cwnd, state_.w_est);
+  if (!never_reduced && window_at(t, window.mss) <= state_.w_est) {
+    // What it will have grown to when this is computed anew.
+    window.cwnd = std::max(window.cwnd, state_.w_est + window.mss / 8);
     increase_ = 0;
     return;
   }
