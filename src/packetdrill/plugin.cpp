@@ -131,7 +131,7 @@ ff::posix::WithSockets sockets_of(void* userdata) {
     const std::lock_guard lock(plugin.host.mutex());
     plugin.catch_up();
     const long result = call(plugin.host.sockets());
-    plugin.stand_ins.publish(plugin.host.stack());
+    plugin.stand_ins.publish(plugin.host.stack(), plugin.host.now());
     return result;
   };
 }
@@ -245,7 +245,7 @@ int netdev_send(void* u, const void* packet, size_t size) {
   if (size > 65535) return finish<int>(-EMSGSIZE);
   plugin.catch_up();
   plugin.host.deliver({static_cast<const std::uint8_t*>(packet), size});
-  plugin.stand_ins.publish(plugin.host.stack());
+  plugin.stand_ins.publish(plugin.host.stack(), plugin.host.now());
   return 0;
 }
 
@@ -255,7 +255,7 @@ int netdev_receive(void* u, void* packet, size_t* size, long long* time_us) {
   const std::size_t room = *size;
   *size = 0;
   const auto sent = plugin.host.take_sent();
-  plugin.stand_ins.publish(plugin.host.stack());
+  plugin.stand_ins.publish(plugin.host.stack(), plugin.host.now());
   if (!sent) return 0;
   if (sent->bytes.size() > room) return finish<int>(-EMSGSIZE);
   std::memcpy(packet, sent->bytes.data(), sent->bytes.size());
@@ -271,7 +271,7 @@ int do_usleep(void* u, useconds_t span_us) {
     const std::lock_guard lock(plugin.host.mutex());
     plugin.catch_up();
     plugin.host.advance(std::chrono::microseconds(span_us));
-    plugin.stand_ins.publish(plugin.host.stack());
+    plugin.stand_ins.publish(plugin.host.stack(), plugin.host.now());
   }
   plugin.host.let_threads_finish();
   return 0;

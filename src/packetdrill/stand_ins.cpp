@@ -10,6 +10,8 @@
 #include <fstream>
 #include <utility>
 
+#include "packetdrill/proc_net_tcp.hpp"
+
 namespace ff::packetdrill {
 
 namespace {
@@ -21,6 +23,12 @@ struct Directory {
     std::error_code ignored;
     if (!path.empty()) std::filesystem::remove_all(path, ignored);
     path.clear();
+  }
+  // In one step, so that nobody reads half of it.
+  void put(const char* name, const std::string& text) const {
+    const std::string file = path + "/" + name, fresh = file + ".new";
+    std::ofstream(fresh) << text;
+    (void)std::rename(fresh.c_str(), file.c_str());
   }
   ~Directory() { remove(); }
 } directory;
@@ -55,8 +63,13 @@ void StandIns::obey(Stack& stack) {
   ::unlink(path.c_str());
 }
 
-void StandIns::publish(const Stack& stack) {
+void StandIns::publish(const Stack& stack, Instant now) {
   if (directory.path.empty()) return;
+  publish_counters(stack);
+  publish_sockets(stack, now);
+}
+
+void StandIns::publish_counters(const Stack& stack) {
   bool changed = false;
   for (std::size_t i = 0; i < published_.size(); ++i) {
     const std::uint64_t value = stack.counters()[static_cast<Counter>(i)];
@@ -69,10 +82,15 @@ void StandIns::publish(const Stack& stack) {
     text.append(group_of(counter)).append(name_of(counter));
     text.append(" ").append(std::to_string(published_[i])).append("\n");
   }
-  // In one step, so that nobody reads half of it.
-  const std::string path = directory.path + "/counters", fresh = path + ".new";
-  std::ofstream(fresh) << text;
-  (void)std::rename(fresh.c_str(), path.c_str());
+  directory.put("counters", text);
+}
+
+void StandIns::publish_sockets(const Stack& stack, Instant now) {
+  const std::vector<SocketInfo> sockets = stack.sockets(now);
+  const std::string v4 = proc_net_tcp(sockets, true), v6 = proc_net_tcp(sockets, false);
+  if (std::exchange(published_sockets_, v4 + v6) == published_sockets_) return;
+  directory.put("tcp", v4);
+  directory.put("tcp6", v6);
 }
 
 }  // namespace ff::packetdrill

@@ -355,6 +355,16 @@ TEST(PacketdrillPlugin, NstatTellsWhatWasCountedSince) {
   EXPECT_THAT(run("nstat -a"), testing::ContainsRegex("TcpInSegs +3 +0.0\n"));
 }
 
+TEST(PacketdrillPlugin, GrepFindsTheSocketsInProc) {
+  const Plugin p;
+  (void)p.listen();
+  const std::string listener = " 00000000:1F90 00000000:0000 0A ";  // kPort
+  EXPECT_THAT(run("grep ' 0A ' /proc/net/tcp /proc/net/tcp6"), testing::HasSubstr(listener));
+  (void)p.shake_hands();
+  EXPECT_THAT(run("grep -c ' 01 ' /proc/net/tcp"), testing::Eq("1\n"));
+  EXPECT_THAT(run("grep -c . /proc/net/tcp6"), testing::Eq("1\n")) << "a heading alone";
+}
+
 // What a script's command asks for is done before the script's next step.
 TEST(PacketdrillPlugin, CommandsReachTheStack) {
   const std::string requests = "/tmp/firstflight.packetdrill." + std::to_string(::getpid()) + "/requests";
