@@ -25,13 +25,6 @@ enum class DatagramProtocol : std::uint8_t {
   Echo,
 };
 
-// What may be done about datagrams that are larger than the path carries; the names of IP_MTU_DISCOVER.
-enum class PathMtuDiscovery : std::uint8_t {
-  Want,  // small ones are not to be fragmented by routers, large ones are fragmented here
-  Dont,  // all may be fragmented, here and by routers (IPv4)
-  Do,    // none may: MessageTooLong
-};
-
 // What the IP headers of a socket's datagrams say.
 struct DatagramHeader {
   std::optional<std::uint8_t> ttl{};  // nothing: ip_default_ttl, or 1 to a group

@@ -46,6 +46,15 @@ struct InterfaceConfig {
   bool any_destination = false;
 };
 
+// What may be done about packets that are larger than the path carries; the names of IP_MTU_DISCOVER.
+enum class PathMtuDiscovery : std::uint8_t {
+  // Datagrams: small ones are not to be fragmented by routers, large ones are fragmented here. TCP: none is to be
+  // fragmented, segments are made to fit.
+  Want,
+  Dont,  // all may be fragmented, datagrams here, too, and anything by IPv4 routers; TCP does not heed what these say
+  Do,    // none may. Datagrams: MessageTooLong; TCP: as Want
+};
+
 // One line of the routing table. The longest prefix decides, among equals the smallest metric.
 struct Route {
   Cidr prefix;                       // what it leads to; /0: everything of that family

@@ -11,6 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include "firstflight/network.hpp"
+
 namespace ff {
 
 // The name of a congestion control: at most 15 characters, as with Linux (TCP_CA_NAME_MAX). Of a longer one 16 are
@@ -55,6 +57,7 @@ struct SocketOptions {
   std::uint32_t ttl = 0;        // IP_TTL, IPV6_UNICAST_HOPS; 0: ip_default_ttl
   bool receive_errors = false;  // IP_RECVERR: the application hears of ICMP errors that end nothing
   bool freebind = false;        // IP_FREEBIND: bind() also to what is no address of ours (yet)
+  PathMtuDiscovery path_mtu_discovery = PathMtuDiscovery::Want;  // IP_MTU_DISCOVER, over IPv4
 
   // ---- IPPROTO_TCP ----
   bool no_delay = false;            // TCP_NODELAY

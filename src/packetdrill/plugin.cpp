@@ -115,7 +115,7 @@ struct Plugin {
   // What the script's commands have changed since the last step.
   void catch_up() {
     settings.apply_to(host.stack());
-    stand_ins.obey(host.stack());
+    stand_ins.obey(host);
   }
 
   VirtualHost host;

@@ -47,17 +47,19 @@ StandIns::StandIns() {
 
 StandIns::~StandIns() { directory.remove(); }
 
-void StandIns::obey(Stack& stack) {
+void StandIns::obey(VirtualHost& host) {
   const std::string path = directory.path + "/requests";
   if (directory.path.empty() || ::access(path.c_str(), F_OK) != 0) return;
   std::ifstream requests(path);
   for (std::string request; std::getline(requests, request);) {
     if (request == "flush tcp_metrics") {
       // To Linux a server's cookie is one of the metrics of its path.
-      stack.clear_tcp_metrics();
-      stack.clear_fast_open_cache();
+      host.stack().clear_tcp_metrics();
+      host.stack().clear_fast_open_cache();
+    } else if (request == "device full" || request == "device empty") {
+      host.set_device_full(request == "device full");
     } else if (const std::size_t equals = request.find('='); equals != std::string::npos) {
-      (void)stack.set_setting(request.substr(0, equals), request.substr(equals + 1));
+      (void)host.stack().set_setting(request.substr(0, equals), request.substr(equals + 1));
     }
   }
   ::unlink(path.c_str());

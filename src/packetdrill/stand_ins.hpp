@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string>
 
-#include "firstflight/stack.hpp"
+#include "packetdrill/virtual_host.hpp"
 
 namespace ff::packetdrill {
 
@@ -19,7 +19,7 @@ class StandIns {
   StandIns& operator=(const StandIns&) = delete;
 
   // Does what was asked for since.
-  void obey(Stack& stack);
+  void obey(VirtualHost& host);
   // Makes known what has changed since.
   void publish(const Stack& stack, Instant now);
 

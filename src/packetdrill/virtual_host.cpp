@@ -128,10 +128,15 @@ void VirtualHost::deliver(std::span<const std::uint8_t> packet) {
   wake_sleepers();
 }
 
+void VirtualHost::set_device_full(bool full) {
+  device_full_ = full;
+  work();
+}
+
 void VirtualHost::work() {
   for (;;) {
     while (const std::optional<Event> event = stack_.poll_event()) sockets_.handle(*event);
-    if (!stack_.poll_transmit(now_, tx_)) {
+    if (device_full_ || !stack_.poll_transmit(now_, tx_)) {
       if (stack_.next_deadline() > now_) return;
       stack_.handle_deadline(now_);
       continue;

@@ -42,6 +42,8 @@ class VirtualHost final : public posix::Host {
   void let_threads_finish();
   // A packet comes in.
   void deliver(std::span<const std::uint8_t> packet);
+  // The device takes nothing any more; or does again.
+  void set_device_full(bool full);
   // The next packet that goes out, the clock being moved as far as it takes; nothing: none ever will.
   std::optional<SentPacket> take_sent();
 
@@ -71,6 +73,7 @@ class VirtualHost final : public posix::Host {
   InterfaceId interface_;
   SlabCursor slabs_{65536};
   TxPacket tx_;
+  bool device_full_ = false;
   std::deque<SentPacket> sent_;
   const std::thread::id script_ = std::this_thread::get_id();
   std::multiset<Instant> sleepers_;  // until when

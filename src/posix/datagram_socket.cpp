@@ -74,8 +74,7 @@ DatagramOptions DatagramSocket::datagram_options() const noexcept {
   const int traffic_class = over_v4 ? call_options_.tos : std::max(call_options_.traffic_class, 0);
   if (hops > 0) options.header.ttl = static_cast<std::uint8_t>(hops);
   options.header.traffic_class = static_cast<std::uint8_t>(traffic_class);
-  if (call_options_.mtu_discover == IP_PMTUDISC_DONT) options.header.path_mtu_discovery = PathMtuDiscovery::Dont;
-  if (call_options_.mtu_discover == IP_PMTUDISC_DO) options.header.path_mtu_discovery = PathMtuDiscovery::Do;
+  options.header.path_mtu_discovery = call_options_.path_mtu_discovery();
   options.user_data = id();
   return options;
 }

@@ -24,6 +24,11 @@ long Socket::set_receive_errors(bool& setting, bool on) {
   return wrong;
 }
 
+PathMtuDiscovery CallOptions::path_mtu_discovery() const noexcept {
+  if (mtu_discover == IP_PMTUDISC_DONT) return PathMtuDiscovery::Dont;
+  return mtu_discover == IP_PMTUDISC_DO ? PathMtuDiscovery::Do : PathMtuDiscovery::Want;
+}
+
 long Socket::set_ip_option(int name, const OptionValue& value) {
   int number = 0;
   if (const long wrong = value.read_short(number); wrong != 0) return wrong;
@@ -37,7 +42,7 @@ long Socket::set_ip_option(int name, const OptionValue& value) {
       return change(call_options_.ttl, number);
     case IP_MTU_DISCOVER:
       if (number < IP_PMTUDISC_DONT || number > IP_PMTUDISC_OMIT) return -EINVAL;
-      if (number > IP_PMTUDISC_DO || (stream && number == IP_PMTUDISC_DONT)) return -ENOPROTOOPT;
+      if (number > IP_PMTUDISC_DO) return -ENOPROTOOPT;
       return change(call_options_.mtu_discover, number);
     case IP_BIND_ADDRESS_NO_PORT:
       return change(call_options_.bind_no_port, number != 0);

@@ -36,6 +36,8 @@ struct CallOptions {
   // Control messages with each datagram.
   bool packet_info = false, packet_info6 = false, receive_ttl = false, receive_hop_limit = false, receive_tos = false,
        receive_traffic_class = false;
+
+  [[nodiscard]] PathMtuDiscovery path_mtu_discovery() const noexcept;
 };
 
 class Socket : public File, public std::enable_shared_from_this<Socket> {

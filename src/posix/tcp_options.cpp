@@ -73,6 +73,7 @@ SocketOptions TcpSocket::options_for_stack() const noexcept {
   SocketOptions options = options_;
   const bool over_v4 = family() == AF_INET || (remote_ && remote_->address.is_v4());
   options.tos = static_cast<std::uint32_t>(over_v4 ? call_options_.tos : std::max(call_options_.traffic_class, 0));
+  options.path_mtu_discovery = call_options_.path_mtu_discovery();
   options.ttl = static_cast<std::uint32_t>(std::max(over_v4 ? call_options_.ttl : call_options_.hop_limit, 0));
   return options;
 }

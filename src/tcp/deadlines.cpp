@@ -8,6 +8,9 @@
 namespace ff::tcp {
 
 namespace {
+// As Linux's TCP_RESOURCE_PROBE_INTERVAL.
+constexpr Duration kDeviceProbeInterval = std::chrono::milliseconds(500);
+
 // How long it takes until a timer that starts at `rto` has run out once and `retries` times more, doubling each time.
 Duration time_of_doublings(Duration rto, std::uint32_t retries) noexcept {
   const auto doublings = static_cast<std::uint32_t>(std::bit_width(static_cast<std::uint64_t>(kMaxRto / rto)) - 1);
@@ -137,6 +140,11 @@ void Connection::persist_timeout(Context& c) {
     return finish(c, soft_error_.value_or(Error::TimedOut));
   }
   ++probes_out_;
+  const bool shut = std::min(snd_.unsent(), send_mss()) > snd_.usable_window();
+  if (!shut && !corked_ && !more_follows_) {
+    // Nothing but the device holds it.
+    return timers_.arm(TimerKind::Persist, c.now + kDeviceProbeInterval);
+  }
   if (probe_backoff_ < UINT8_MAX) ++probe_backoff_;
   probe_due_ = true;
   urgent_probe_due_ = sends_urgent();

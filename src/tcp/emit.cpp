@@ -31,8 +31,10 @@ void emit(const FourTuple& tuple, const Delivery& delivery, const SegmentToSend&
   ip.protocol = wire::protocol::kTcp;
   ip.ttl = delivery.ttl;
   ip.traffic_class = static_cast<std::uint8_t>(delivery.traffic_class | static_cast<std::uint8_t>(segment.ecn));
-  // Never fragmented, so that the identification may be anything, and 0 is (RFC 6864 §4.1).
-  ip.dont_fragment = true;
+  // What is never fragmented may have any identification, and has 0 (RFC 6864 §4.1).
+  ip.dont_fragment = !delivery.may_fragment;
+  if (delivery.may_fragment) [[unlikely]]
+    ip.identification = delivery.identification;
   wire::emit_ip(ip, transport_size, packet.header_bytes.data());
 
   wire::ChecksumAccumulator pseudo_header;

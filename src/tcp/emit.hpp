@@ -25,6 +25,8 @@ struct Delivery {
   std::uint16_t interface = 0;
   std::uint8_t ttl = 64;
   std::uint8_t traffic_class = 0;  // DSCP; the ECN bits are each segment's own
+  bool may_fragment = false;       // IPv4 routers may; each packet's identification is one more than that of the last
+  std::uint16_t identification = 0;
 };
 
 // Writes IP and TCP header in front of the payload that `packet` holds already, the checksum left to be completed. A

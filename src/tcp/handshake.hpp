@@ -38,6 +38,7 @@ struct Path {
     max_mss = static_cast<std::uint16_t>(options.maxseg);
     delivery.ttl = static_cast<std::uint8_t>(options.ttl != 0 ? options.ttl : settings.ip_default_ttl);
     delivery.traffic_class = static_cast<std::uint8_t>(options.tos & 0xfc);
+    delivery.may_fragment = options.path_mtu_discovery == PathMtuDiscovery::Dont;
   }
 
   [[nodiscard]] std::uint16_t mss(bool v4) const noexcept {

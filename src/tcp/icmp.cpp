@@ -40,7 +40,10 @@ void Connection::icmp_error(Context& c, const NetworkError& said, bool accepted)
     c.env.counters.add(Counter::TcpExt_OutOfWindowIcmps);
     return c.env.counters.drop(DropReason::IcmpSequence);
   }
-  if (said.kind == wire::IcmpKind::PacketTooBig) return set_path_mtu(said.mtu);
+  if (said.kind == wire::IcmpKind::PacketTooBig) {
+    const bool fragmented = path_.delivery.may_fragment && tuple_.local.address.is_v4();
+    return fragmented ? void() : set_path_mtu(said.mtu);
+  }
   const auto error = error_of(said.kind, tuple_.local.address.is_v4());
   if (!error) return;
   // Where a handshake is under way the error ends it; later it may be passing, and is what a time-out will tell

@@ -46,9 +46,11 @@ void Scoreboard::sent(Seq first, Seq end, const Transmission& how) {
   sent_.push_back({first, end, how});
 }
 
-std::optional<Scoreboard::Stretch> Scoreboard::first_lost(std::uint32_t limit) const noexcept {
+std::optional<Scoreboard::Stretch> Scoreboard::first_lost(std::uint32_t limit, std::uint32_t mss) const noexcept {
   if (lost_.empty()) return std::nullopt;
-  return Stretch{lost_.front().first, std::min(limit, lost_.front().length())};
+  const Seq first = lost_.front().first;
+  const auto together = static_cast<std::uint32_t>(sent_[sent_holding(first)].end - first);
+  return Stretch{first, std::min({limit, lost_.front().length(), std::max(together, mss)})};
 }
 
 // Takes [first, end) out of resent_, calling each(first, end, how) for what was there, in order.

@@ -34,12 +34,13 @@ class Scoreboard {
 
   // ---- sending
   void sent(Seq first, Seq end, const Transmission& how);
-  // The first stretch that is believed lost: at most `limit` long.
+  // The first stretch that is believed lost: at most `limit` long. As Linux, what was sent together goes again together,
+  // and nothing more with it, unless it is less than a segment.
   struct Stretch {
     Seq first;
     std::uint32_t length;
   };
-  [[nodiscard]] std::optional<Stretch> first_lost(std::uint32_t limit) const noexcept;
+  [[nodiscard]] std::optional<Stretch> first_lost(std::uint32_t limit, std::uint32_t mss) const noexcept;
   // Only if not empty.
   [[nodiscard]] Instant first_sent_at() const noexcept { return sent_.front().how.sent_at; }
   // A segment that went out with PSH ended here; only for what was sent.

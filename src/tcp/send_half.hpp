@@ -106,8 +106,8 @@ class SendHalf {
   void sent(std::uint32_t length, const Transmission& how, WorkCache& cache);
   // The first stretch that is believed lost: at most `limit` long.
   using Stretch = Scoreboard::Stretch;
-  [[nodiscard]] std::optional<Stretch> first_lost(std::uint32_t limit) const noexcept {
-    return lost() > 0 ? work_->board.first_lost(limit) : std::nullopt;
+  [[nodiscard]] std::optional<Stretch> first_lost(std::uint32_t limit, std::uint32_t mss) const noexcept {
+    return lost() > 0 ? work_->board.first_lost(limit, mss) : std::nullopt;
   }
   // When the first of what is in flight went out; only while something is.
   [[nodiscard]] Instant first_sent_at() const noexcept { return work_->board.first_sent_at(); }

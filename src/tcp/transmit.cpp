@@ -242,7 +242,7 @@ bool Connection::transmit_lost(Context& c, TxPacket& packet) {
   const std::uint32_t limit = std::min(std::max(room - room % mss, mss), burst(c.env.settings));
   // What the peer's window took back since must wait (RFC 9293 §3.8.6: a shrunken window), but for one byte's probe.
   const Seq window_end = snd_.una() + std::max(snd_.window(), 1u);
-  const auto lost = snd_.first_lost(limit);
+  const auto lost = snd_.first_lost(limit, mss);
   if (!lost) return false;
   if (at_or_before(window_end, lost->first)) return false;
   SendHalf::Stretch stretch = *lost;
@@ -477,6 +477,7 @@ void Connection::emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket&
   c.env.counters.add(Counter::Tcp_OutSegs, segments);
   totals_.sent(segments, packet.payload_size > 0);
   ack_went_out();
+  path_.delivery.identification += static_cast<std::uint16_t>(segments);
   emit(tuple_, path_.delivery, segment, mss, packet);
 }
 

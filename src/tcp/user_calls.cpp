@@ -28,6 +28,9 @@ void Connection::after_write(Context& c, std::uint8_t flags) {
   if ((flags & write_bits::kEndOfRecord) != 0) snd_.cut(0, true, c.send_cache);
   if ((flags & write_bits::kUrgent) != 0) mark_urgent();
   release_waiting_syn();
+  // Also where the device takes nothing this long.
+  if (options().user_timeout != 0 && snd_.outstanding() == 0 && !timers_.armed(TimerKind::Persist))
+    timers_.arm(TimerKind::Persist, c.now + base_rto());
 }
 
 void Connection::release_waiting_syn() {

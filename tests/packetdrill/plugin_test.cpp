@@ -365,13 +365,31 @@ TEST(PacketdrillPlugin, GrepFindsTheSocketsInProc) {
   EXPECT_THAT(run("grep -c . /proc/net/tcp6"), testing::Eq("1\n")) << "a heading alone";
 }
 
+TEST(PacketdrillPlugin, IntoAQueueOfNoPacketsNothingGoes) {
+  const Plugin p;
+  const int listener = p.listen();
+  (void)p.shake_hands();
+  const int fd = p.ifc.accept(p.u(), listener, nullptr, nullptr);
+  run("tc qdisc replace dev tun0 root pfifo limit 0");
+  EXPECT_EQ(p.ifc.write(p.u(), fd, "text", 4), 4);
+  p.ifc.usleep(p.u(), 1000);
+  run("tc qdisc delete dev tun0 root");
+  const long long before = p.now_us();
+  p.ifc.usleep(p.u(), 1000);
+  const auto sent = p.receive();
+  ASSERT_TRUE(sent);
+  EXPECT_EQ(sent->text, "text");
+  EXPECT_GE(sent->at_us, before);
+}
+
 // What a script's command asks for is done before the script's next step.
 TEST(PacketdrillPlugin, CommandsReachTheStack) {
   const std::string requests = "/tmp/firstflight.packetdrill." + std::to_string(::getpid()) + "/requests";
   {
     const Plugin p;
     for (const char* command : {"ip tcp_metrics flush all", "sysctl -q net.ipv4.tcp_fastopen_cookies=0",
-                                "tc qdisc replace dev tun0 root fq", "tc qdisc add dev tun0 root pfifo"}) {
+                                "tc qdisc replace dev tun0 root fq", "tc qdisc add dev tun0 root pfifo",
+                                "tc qdisc delete dev tun0 root"}) {
       run(command);
       EXPECT_TRUE(std::filesystem::exists(requests)) << command;
       p.ifc.usleep(p.u(), 1);

@@ -151,7 +151,7 @@ RC_GTEST_PROP(ScoreboardProperty, BehavesAsANotePerByte, (std::uint64_t seed)) {
         break;
       }
       case 5: {
-        const auto lost = board.first_lost(1 + below(30));
+        const auto lost = board.first_lost(1 + below(30), 1 + below(30));
         RC_ASSERT(lost.has_value() == (model.lost() > 0));
         if (!lost) break;
         for (Seq seq = model.una(); before(seq, lost->first); seq += 1) RC_ASSERT(!model.at(seq).lost);

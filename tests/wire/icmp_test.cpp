@@ -130,6 +130,27 @@ WIRE_TEST(Icmp, PacketTooBigShrinksTheSegments) {
   w.out(data(2 * big + 1 + small, 1500 - small).ack(1).psh());
 }
 
+// IP_PMTUDISC_DONT: routers may cut IPv4 packets, and what they say of sizes is not heeded. IPv6 has nothing like it.
+WIRE_TEST(Icmp, PacketTooBigIsForRoutersToSolve) {
+  SocketOptions options;
+  options.path_mtu_discovery = PathMtuDiscovery::Dont;
+  w.may_be_fragmented();
+  w.listen({.options = options});
+  w.establish({.mss = 9000});
+  const std::uint32_t big = w.mss(), small = w.mss_of(1300);
+  w.write(stream(1, 2 * big));
+  w.out(data(1, big).ack(1));
+  w.out(data(big + 1, big).ack(1).psh());
+  w.in(icmp_packet_too_big(1300));
+  if (!w.v6()) {
+    w.silent();
+  } else {
+    w.out(data(1, small).ack(1));
+    w.out(data(small + 1, small).ack(1));
+    w.out(data(2 * small + 1, 2 * big - 2 * small).ack(1).psh());
+  }
+}
+
 // An MTU that is no smaller than ours says nothing; one below what every path carries is not believed.
 WIRE_TEST(Icmp, PacketTooBigIsPlausible) {
   w.establish({.mss = 9000});

@@ -195,8 +195,13 @@ void Wire::observe(const TxPacket& tx, const Where& where) {
     const std::uint16_t sum = internet_checksum(ByteSpan(packet).subspan(tcp), pseudo);
     packet[tcp + 16] = static_cast<std::uint8_t>(sum >> 8), packet[tcp + 17] = static_cast<std::uint8_t>(sum);
   }
-  Observed segment = Codec::decode(packet, static_cast<std::uint8_t>(settings_.ip_default_ttl));
+  Observed segment = Codec::decode(packet, static_cast<std::uint8_t>(settings_.ip_default_ttl), !may_be_fragmented_);
   segment.faults.insert(segment.faults.end(), faults.begin(), faults.end());
+  if (may_be_fragmented_ && !segment.payload.empty()) {
+    if (next_identification_.value_or(segment.identification) != segment.identification)
+      segment.faults.push_back(fmt::format("IPv4 identification {}", segment.identification));
+    if (segment.source.is_v4()) next_identification_ = segment.identification + 1;
+  }
   segment.segment_size = tx.segment_size;
   const bool within =
       packet.size() <= (tx.segment_size == 0 ? mtu_ : std::max<std::uint32_t>(max_super_segment_, mtu_));
@@ -224,10 +229,16 @@ void Wire::learn(Observed& segment) {
   if ((segment.flags & flag::kSyn) != 0 && Codec::window_scale(segment)) f.own_scale = Codec::window_scale(segment);
 }
 
+void Wire::device_full(bool full, Where where) {
+  command(full ? "device full" : "device has room", where);
+  device_full_ = full;
+  pump(where);
+}
+
 void Wire::pump(const Where& where) {
   TxPacket packet;
   int count = 0;
-  while (stack_->poll_transmit(now_, packet)) {
+  while (!device_full_ && stack_->poll_transmit(now_, packet)) {
     observe(packet, where);
     if (++count > kMostAtOnce) fail("sends without end", where);
   }

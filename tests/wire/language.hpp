@@ -102,6 +102,8 @@ class Wire {
   // Segments of more than one MSS are handed to the device in one piece, up to this size of packet.
   void super_segments(std::uint32_t bytes) { max_super_segment_ = bytes; }
   void set(std::string_view name, std::string_view value, Where where = Where::current());
+  // IPv4 packets are expected without DF from now on, their identifications in sequence.
+  void may_be_fragmented() { may_be_fragmented_ = true; }
 
   // ---- what the variant makes of the test ----
   [[nodiscard]] bool v6() const { return variant_.v6; }
@@ -146,6 +148,8 @@ class Wire {
   // ---- time ----
   // Nothing may be sent before the end of this span; what is due right at its end is.
   void advance(Duration span, Where where = Where::current());
+  // The device takes nothing, until it is said to have room.
+  void device_full(bool full, Where where = Where::current());
 
   // ---- the application ----
   void listen(const Listening& how = {}, Where where = Where::current());
@@ -267,6 +271,9 @@ class Wire {
   Variant variant_;
   std::uint16_t mtu_ = 1500;
   std::uint32_t max_super_segment_ = 0;
+  bool may_be_fragmented_ = false;
+  std::optional<std::uint16_t> next_identification_;
+  bool device_full_ = false;
   Settings settings_;
   std::optional<Stack> stack_;
   InterfaceId interface_ = 0;

@@ -114,7 +114,7 @@ std::optional<ByteSpan> find_option(const Observed& observed, std::uint8_t kind)
 }
 
 // Reads the IP header, notes its faults, and says where the payload begins; nothing when it cannot be read at all.
-std::optional<std::size_t> decode_ip(ByteSpan packet, std::uint8_t ttl, Observed& out) {
+std::optional<std::size_t> decode_ip(ByteSpan packet, std::uint8_t ttl, bool dont_fragment, Observed& out) {
   const auto fault = [&](std::string text) { out.faults.push_back(std::move(text)); };
   if (packet.empty()) return fault("empty packet"), std::nullopt;
   if (packet[0] >> 4 == 4 && packet.size() >= 40) {
@@ -122,7 +122,9 @@ std::optional<std::size_t> decode_ip(ByteSpan packet, std::uint8_t ttl, Observed
     out.traffic_class = packet[1];
     if (get(packet, 2, 2) != packet.size())
       fault(fmt::format("IPv4 length {} of {}", get(packet, 2, 2), packet.size()));
-    if (get(packet, 6, 2) != 0x4000) fault(fmt::format("IPv4 fragment field {:#x}, not DF", get(packet, 6, 2)));
+    if (const auto field = get(packet, 6, 2); field != (dont_fragment ? 0x4000 : 0))
+      fault(fmt::format("IPv4 fragment field {:#x}", field));
+    out.identification = static_cast<std::uint16_t>(get(packet, 4, 2));
     if (packet[8] != ttl) fault(fmt::format("TTL {}", packet[8]));
     if (packet[9] != kTcp) return fault(fmt::format("protocol {}", packet[9])), std::nullopt;
     if (internet_checksum(packet.first(20)) != 0) fault("wrong IPv4 header checksum");
@@ -245,10 +247,10 @@ std::vector<std::uint8_t> Codec::encode(const Segment& s, const Numbering& numbe
   return ip_packet(numbering.peer.address, numbering.own.address, kTcp, t, s.traffic_class_);
 }
 
-Observed Codec::decode(ByteSpan packet, std::uint8_t ttl) {
+Observed Codec::decode(ByteSpan packet, std::uint8_t ttl, bool dont_fragment) {
   Observed out;
   out.packet.assign(packet.begin(), packet.end());
-  const auto start = decode_ip(packet, ttl, out);
+  const auto start = decode_ip(packet, ttl, dont_fragment, out);
   if (!start) return out;
   const ByteSpan t = packet.subspan(*start);
   const std::size_t header = (t[12] >> 4) * 4u;

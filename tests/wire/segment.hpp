@@ -183,6 +183,7 @@ struct Observed {
   std::uint16_t window = 0, urgent = 0;
   std::string options, payload;
   std::uint16_t segment_size = 0;
+  std::uint16_t identification = 0;  // IPv4
   // What is wrong with the packet whatever was expected: checksums, lengths, header fields.
   std::vector<std::string> faults;
 };
@@ -192,7 +193,7 @@ class Codec {
   // The packet from the peer that `segment` describes.
   static std::vector<std::uint8_t> encode(const Segment& segment, const Numbering& numbering);
   // Takes a packet of ours apart and notes everything that no packet of ours may have.
-  static Observed decode(ByteSpan packet, std::uint8_t ttl);
+  static Observed decode(ByteSpan packet, std::uint8_t ttl, bool dont_fragment = true);
   // In what `observed` is not `expected`; nothing: they are the same. `default_window` is expected where the test names
   // none; nothing when the test has to.
   static std::vector<std::string> differences(const Segment& expected, const Observed& observed,

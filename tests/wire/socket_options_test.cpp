@@ -129,6 +129,39 @@ WIRE_TEST(UserTimeout, EndsAConnectionWhoseWindowStaysShut) {
   w.ended_with(Error::TimedOut);
 }
 
+// The device takes nothing: as Linux, it is tried twice a second.
+WIRE_TEST(UserTimeout, EndsAConnectionWhoseDataNeverGoesOut) {
+  SocketOptions options;
+  options.user_timeout = 1000;
+  w.listen({.options = options});
+  w.establish();
+  w.device_full(true);
+  w.write("x");
+  w.advance(210ms);
+  w.require(w.info().probes == 1 && w.info().backoff == 0, "the first time");
+  w.advance(500ms);
+  w.require(w.info().probes == 2, "the second");
+  w.advance(499ms);
+  w.no_event(event_bits::kError);
+  w.advance(1ms);
+  w.ended_with(Error::TimedOut);
+}
+
+WIRE_TEST(UserTimeout, ADeviceThatTakesDataAgainIsInTime) {
+  SocketOptions options;
+  options.user_timeout = 1000;
+  w.listen({.options = options});
+  w.establish();
+  w.device_full(true);
+  w.write("x");
+  w.advance(1100ms);
+  w.device_full(false);
+  w.out(segment(1).ack(1).psh().data("x"));
+  w.in(segment(1).ack(2));
+  w.require(w.info().probes == 0, "all is well");
+  w.advance(1min);
+}
+
 WIRE_TEST(Linger2, NegativeLeavesNoFinWait2) {
   SocketOptions options;
   options.linger2 = -1;

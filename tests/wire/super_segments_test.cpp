@@ -208,6 +208,19 @@ WIRE_TEST(SuperSegments, RetransmissionsAreBursts) {
   w.out(data(2001, 2000).ack(1).psh().segments_of(1000));
 }
 
+// What was sent together goes again together, and no more.
+WIRE_TEST(SuperSegments, RetransmissionsEndWhereTheyDidBefore) {
+  w.super_segments(65535);
+  w.establish();
+  w.write(stream(1, 10'000));
+  for (std::uint32_t i = 0; i < 5; ++i) w.out(data(1 + 2000 * i, 2000).ack(1).psh().segments_of(1000));
+  w.advance(10ms);
+  w.in(segment(1).ack(1001).sack({{5001, 10'001}}));
+  w.out(data(1001, 1000).ack(1));
+  w.out(data(2001, 2000).ack(1).psh().segments_of(1000));
+  w.out(data(4001, 1000).ack(1));
+}
+
 // The peer's segments, merged by a device: acknowledged at once, for they are more than one.
 WIRE_TEST(SuperSegments, ReceivedInOnePiece) {
   w.establish();
