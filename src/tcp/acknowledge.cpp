@@ -101,7 +101,7 @@ void Connection::take_sack_blocks(Context& c, const Segment& segment, Acknowledg
     // What lies below is old; what was never sent is nonsense, as is what would cost more memory than any honest
     // receiver needs: it SACKs whole segments.
     if (at_or_before(block.end, snd_.una())) continue;
-    if (before(block.first, ack.una_before) || !snd_.sack(block.first, block.end, ack.arrivals))
+    if (before(block.first, ack.una_before) || !snd_.sack(block.first, block.end, send_mss(), ack.arrivals))
       c.env.counters.add(Counter::TcpExt_TCPSACKDiscard);
   }
 }

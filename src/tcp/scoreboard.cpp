@@ -127,9 +127,18 @@ void Scoreboard::drop_front(Seq ack) noexcept {
   if (resent_.empty()) resent_order_.clear();
 }
 
-void Scoreboard::sack(Seq first, Seq end, Arrivals& arrivals) {
+void Scoreboard::sack(Seq first, Seq end, std::uint32_t mss, Arrivals& arrivals) {
   assert(!sent_.empty() && at_or_after(first, sent_.front().first) && at_or_before(end, sent_.back().end));
   if (sacked_.covers(first, end)) return;  // a block is told three times and more
+  const Sent& one = sent_[sent_holding(first)];
+  if (const std::uint32_t inside = static_cast<std::uint32_t>(first - one.first) % mss; inside != 0) {
+    const Seq next = first + (mss - inside);
+    first = before(next, one.end) ? next : one.end;
+  }
+  if (!before(first, end)) return;
+  const Sent& last = sent_[sent_holding(end - 1u)];
+  if (end != last.end) end = end - static_cast<std::uint32_t>(end - last.first) % mss;
+  if (!before(first, end)) return;
   sacked_.for_each_gap(first, end, [&](Seq from, Seq to) { arrived(from, to, arrivals, true); });
   sacked_.add(first, end);
 }

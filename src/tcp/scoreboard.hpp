@@ -65,8 +65,9 @@ class Scoreboard {
 
   // ---- what arrived
   void acknowledge(Seq ack, Arrivals& arrivals);
-  // [first, end) was SACKed: all of it lies between what is acknowledged and what was sent.
-  void sack(Seq first, Seq end, Arrivals& arrivals);
+  // [first, end) was SACKed: all of it lies between what is acknowledged and what was sent. As Linux, what of it is but a
+  // part of a segment does not count: receivers SACK what they received.
+  void sack(Seq first, Seq end, std::uint32_t mss, Arrivals& arrivals);
 
   // ---- what did not
   struct Detected {

@@ -131,7 +131,7 @@ class SendHalf {
   // una < ack <= max_sent
   void acknowledge(Seq ack, Arrivals& arrivals, WorkCache& cache);
   // A SACK block, as far as it says something of what is in flight; false when it does not.
-  bool sack(Seq first, Seq end, Arrivals& arrivals);
+  bool sack(Seq first, Seq end, std::uint32_t mss, Arrivals& arrivals);
   // See Scoreboard.
   Scoreboard::Detected detect_losses(Instant newest, Seq newest_end, Instant horizon) {
     return work_ ? work_->board.detect_losses(newest, newest_end, horizon) : Scoreboard::Detected{};

@@ -186,6 +186,18 @@ WIRE_TEST(SackRecovery, SenselessBlocksAreIgnored) {
   w.in(acks_before(5));
 }
 
+// As Linux: receivers SACK the segments that they received, and not parts of them.
+WIRE_TEST(SackRecovery, PartsOfSegmentsDoNotCount) {
+  in_flight(w, 4);
+  w.in(acks_before(1).sack({{4000, 4001}}));
+  w.require(w.info().sacked == 0, "the last byte");
+  w.in(acks_before(1).sack({{2001, 2500}}));
+  w.require(w.info().sacked == 0, "the first half");
+  w.in(acks_before(1).sack({{1500, 3500}}));
+  w.require(w.info().sacked == 1000, "the third alone is in it");
+  w.in(acks_before(5));
+}
+
 // ---- tail loss probe ----------------------------------------------------------------------------------------------
 
 // The last segment of the flight is lost: nothing that comes later could tell. As Linux: the probe goes when the
