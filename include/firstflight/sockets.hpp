@@ -25,14 +25,14 @@ std::string_view to_string(SocketTimer) noexcept;  // the word of `ss -o`: "on",
 
 // Bytes, after `ss -m`.
 struct SocketMemory {
-  std::uint32_t rmem_alloc = 0;   // taken by what is unread or ahead of a gap, as far as nothing else can use it
-  std::uint32_t rcvbuf = 0;       // their bound
-  std::uint32_t wmem_alloc = 0;   // in flight
+  std::uint32_t rmem_alloc = 0;  // taken by what is unread or ahead of a gap, as far as nothing else can use it
+  std::uint32_t rcvbuf = 0;      // their bound
+  std::uint32_t wmem_alloc = 0;  // in flight
   // Written and not acknowledged, and its bound. As Linux counts: each packet takes 1,280 bytes beside its payload, and
   // a packet begun below the bound is filled.
   std::uint32_t sndbuf = 0;
   std::uint32_t wmem_queued = 0;
-  std::uint32_t drops = 0;        // packets for which there was no room
+  std::uint32_t drops = 0;  // packets for which there was no room
 };
 
 // One socket. Connections in accept queues are among them, requests in SYN queues (SYN-RECV) and TIME_WAIT entries too.

@@ -39,8 +39,8 @@ int state_number(TcpState state) noexcept {
 
 // As the kernel prints it: in words of the machine's byte order.
 std::string end_text(const Endpoint& end, bool v4) {
-  const std::span<const std::uint8_t> bytes = v4 ? std::span<const std::uint8_t>(end.address.v4_bytes())
-                                                 : std::span<const std::uint8_t>(end.address.bytes());
+  const std::span<const std::uint8_t> bytes =
+      v4 ? std::span<const std::uint8_t>(end.address.v4_bytes()) : std::span<const std::uint8_t>(end.address.bytes());
   std::string text;
   std::array<char, 16> part;
   for (std::size_t i = 0; i < bytes.size(); i += 4) {

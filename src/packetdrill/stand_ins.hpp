@@ -1,6 +1,6 @@
 // What the programs in stand-ins/, which scripts run in the place of `nstat`, `ip` and the like, share with the stack:
-// while they run, packetdrill waits, so they meet in a directory named after its process. Counters and sockets are there
-// to be read at any time; what is asked of the stack is done before the script's next step.
+// while they run, packetdrill waits, so they meet in a directory named after its process. Counters and sockets are
+// there to be read at any time; what is asked of the stack is done before the script's next step.
 #pragma once
 
 #include <array>

@@ -21,8 +21,8 @@ class Rack {
   // By how many segments, as far as is known of this path; 0: nothing is.
   [[nodiscard]] std::uint16_t reordering() const noexcept { return reordering_; }
 
-  // §6.2 step 2; but its round trip is that of what was sent last, and Linux's that of the highest in the sequence: where
-  // a hole was filled, that is what waited behind it, and RACK is the more patient.
+  // §6.2 step 2; but its round trip is that of what was sent last, and Linux's that of the highest in the sequence:
+  // where a hole was filled, that is what waited behind it, and RACK is the more patient.
   void update(const Arrivals& arrivals) noexcept {
     if (!arrivals.known) return;
     known_ = true;

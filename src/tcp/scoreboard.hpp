@@ -34,8 +34,8 @@ class Scoreboard {
 
   // ---- sending
   void sent(Seq first, Seq end, const Transmission& how);
-  // The first stretch that is believed lost: at most `limit` long. As Linux, what was sent together goes again together,
-  // and nothing more with it, unless it is less than a segment.
+  // The first stretch that is believed lost: at most `limit` long. As Linux, what was sent together goes again
+  // together, and nothing more with it, unless it is less than a segment.
   struct Stretch {
     Seq first;
     std::uint32_t length;
@@ -65,8 +65,8 @@ class Scoreboard {
 
   // ---- what arrived
   void acknowledge(Seq ack, Arrivals& arrivals);
-  // [first, end) was SACKed: all of it lies between what is acknowledged and what was sent. As Linux, what of it is but a
-  // part of a segment does not count: receivers SACK what they received.
+  // [first, end) was SACKed: all of it lies between what is acknowledged and what was sent. As Linux, what of it is but
+  // a part of a segment does not count: receivers SACK what they received.
   void sack(Seq first, Seq end, std::uint32_t mss, Arrivals& arrivals);
 
   // ---- what did not

@@ -387,9 +387,9 @@ TEST(PacketdrillPlugin, CommandsReachTheStack) {
   const std::string requests = "/tmp/firstflight.packetdrill." + std::to_string(::getpid()) + "/requests";
   {
     const Plugin p;
-    for (const char* command : {"ip tcp_metrics flush all", "sysctl -q net.ipv4.tcp_fastopen_cookies=0",
-                                "tc qdisc replace dev tun0 root fq", "tc qdisc add dev tun0 root pfifo",
-                                "tc qdisc delete dev tun0 root"}) {
+    for (const char* command :
+         {"ip tcp_metrics flush all", "sysctl -q net.ipv4.tcp_fastopen_cookies=0", "tc qdisc replace dev tun0 root fq",
+          "tc qdisc add dev tun0 root pfifo", "tc qdisc delete dev tun0 root"}) {
       run(command);
       EXPECT_TRUE(std::filesystem::exists(requests)) << command;
       p.ifc.usleep(p.u(), 1);

@@ -129,14 +129,19 @@ WIRE_TEST(UserTimeout, EndsAConnectionWhoseWindowStaysShut) {
   w.ended_with(Error::TimedOut);
 }
 
-// The device takes nothing: as Linux, it is tried twice a second.
-WIRE_TEST(UserTimeout, EndsAConnectionWhoseDataNeverGoesOut) {
+// Within a user timeout of a second.
+void write_into_full_device(Wire& w) {
   SocketOptions options;
   options.user_timeout = 1000;
   w.listen({.options = options});
   w.establish();
   w.device_full(true);
   w.write("x");
+}
+
+// The device takes nothing: as Linux, it is tried twice a second.
+WIRE_TEST(UserTimeout, EndsAConnectionWhoseDataNeverGoesOut) {
+  write_into_full_device(w);
   w.advance(210ms);
   w.require(w.info().probes == 1 && w.info().backoff == 0, "the first time");
   w.advance(500ms);
@@ -148,12 +153,7 @@ WIRE_TEST(UserTimeout, EndsAConnectionWhoseDataNeverGoesOut) {
 }
 
 WIRE_TEST(UserTimeout, ADeviceThatTakesDataAgainIsInTime) {
-  SocketOptions options;
-  options.user_timeout = 1000;
-  w.listen({.options = options});
-  w.establish();
-  w.device_full(true);
-  w.write("x");
+  write_into_full_device(w);
   w.advance(1100ms);
   w.device_full(false);
   w.out(segment(1).ack(1).psh().data("x"));
