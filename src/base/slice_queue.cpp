@@ -100,6 +100,13 @@ std::uint32_t SliceQueue::compact(SlabPool& pool, HeldMemory& memory) {
   return copied;
 }
 
+void SliceQueue::own_lent(HeldMemory& memory) {
+  for (std::size_t i = 0; i < pieces_.size(); ++i) {
+    HeldSlice& slice = pieces_[i].slice;
+    if (slice->is_lent()) slice = HeldSlice(Slice::copy_of(slice->span()), memory);
+  }
+}
+
 std::uint64_t SliceQueue::pinned() const noexcept {
   std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < pieces_.size(); ++i) {

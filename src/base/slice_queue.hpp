@@ -26,6 +26,8 @@ class SliceQueue {
   }
   // Copies those; says how many there were.
   std::uint32_t compact(SlabPool& pool, HeldMemory& memory);
+  // Copies what was lent, so that its memory is the lender's again.
+  void own_lent(HeldMemory& memory);
   // Bytes of memory that the pieces pin.
   [[nodiscard]] std::uint64_t pinned() const noexcept;
 

@@ -204,11 +204,12 @@ Clock::time_point deadline_in(int timeout_ms) {
   return Clock::now() + std::chrono::milliseconds(timeout_ms);
 }
 
+constexpr time_t kForEver = time_t{1} << 32;  // seconds
+
 // Nothing: it is no time.
 std::optional<Clock::time_point> deadline_in(const timespec* timeout) {
   if (timeout == nullptr) return Clock::time_point::max();
   if (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= 1'000'000'000) return std::nullopt;
-  constexpr std::int64_t kForEver = INT64_C(1) << 32;
   if (timeout->tv_sec >= kForEver) return Clock::time_point::max();
   return Clock::now() + std::chrono::seconds(timeout->tv_sec) + std::chrono::nanoseconds(timeout->tv_nsec);
 }
@@ -341,8 +342,9 @@ int ff_ppoll(pollfd* descriptors, nfds_t count, const timespec* timeout, const s
 int ff_select(int count, fd_set* read, fd_set* write, fd_set* except, timeval* timeout) {
   if (timeout == nullptr) return select_until(count, read, write, except, Clock::time_point::max());
   if (timeout->tv_sec < 0 || timeout->tv_usec < 0) return finish<int>(-EINVAL);
-  const auto deadline =
-      Clock::now() + std::chrono::seconds(timeout->tv_sec) + std::chrono::microseconds(timeout->tv_usec);
+  const timespec wait{.tv_sec = std::min(timeout->tv_sec, kForEver) + timeout->tv_usec / 1'000'000,
+                      .tv_nsec = timeout->tv_usec % 1'000'000 * 1000};
+  const auto deadline = *deadline_in(&wait);
   const int result = select_until(count, read, write, except, deadline);
   // As Linux: what is left of it.
   const auto left = std::max(std::chrono::duration_cast<std::chrono::microseconds>(deadline - Clock::now()),

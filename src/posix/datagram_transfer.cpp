@@ -14,6 +14,7 @@ namespace ff::posix {
 namespace {
 
 constexpr std::size_t kMaxDatagram = 0xffff;
+constexpr int kMostInterfaces = 0xffff;
 
 void put_name(msghdr& message, int family, const Endpoint& endpoint) noexcept {
   if (message.msg_name == nullptr) return;
@@ -87,7 +88,10 @@ long DatagramSocket::read_ip_control(const Control& control, Extras& extras) con
   switch (control.type) {
     case IP_PKTINFO:
       if (!control.read(info)) return -EINVAL;
-      if (info.ipi_ifindex != 0) extras.interface = static_cast<InterfaceId>(info.ipi_ifindex - 1);
+      if (info.ipi_ifindex != 0) {
+        if (info.ipi_ifindex < 1 || info.ipi_ifindex > kMostInterfaces) return -ENODEV;
+        extras.interface = static_cast<InterfaceId>(info.ipi_ifindex - 1);
+      }
       if (info.ipi_spec_dst.s_addr != INADDR_ANY) extras.source = address_of(info.ipi_spec_dst);
       return 0;
     case IP_TTL:
@@ -114,6 +118,7 @@ long DatagramSocket::read_ipv6_control(const Control& control, Extras& extras) c
     case IPV6_PKTINFO: {
       if (control.data.size() < sizeof info) return -EINVAL;
       std::memcpy(&info, control.data.data(), sizeof info);
+      if (info.ipi6_ifindex > kMostInterfaces) return -ENODEV;
       if (info.ipi6_ifindex != 0) extras.interface = static_cast<InterfaceId>(info.ipi6_ifindex - 1);
       const IpAddress source = address_of(info.ipi6_addr);
       if (!source.is_any()) extras.source = source;

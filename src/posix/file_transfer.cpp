@@ -91,7 +91,9 @@ long send_file(const WithSockets& with, int socket, int file, off_t* offset, std
     const ssize_t got = ::pread(file, block.data(), std::min(block.size(), count - total), position);
     if (got < 0 && total == 0) return -errno;
     if (got <= 0) break;
-    const bool more = total + static_cast<std::size_t>(got) < count;
+    // Less than was asked for: the file ends here, whatever `count` says.
+    const bool whole = static_cast<std::size_t>(got) == std::min(block.size(), count - total);
+    const bool more = whole && total + static_cast<std::size_t>(got) < count;
     const long sent = send(with, socket, block.data(), static_cast<std::size_t>(got), more ? MSG_MORE : 0);
     if (sent < 0 && total == 0) return sent;
     if (sent <= 0) break;

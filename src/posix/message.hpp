@@ -42,7 +42,8 @@ struct Control {
 template <typename F>
 long for_each_control(const msghdr& message, F&& f) {
   const auto* const bytes = static_cast<const std::byte*>(message.msg_control);
-  std::size_t left = bytes == nullptr ? 0 : message.msg_controllen;
+  std::size_t left = message.msg_controllen;
+  if (bytes == nullptr && left > 0) return -EFAULT;
   for (std::size_t at = 0; left >= sizeof(cmsghdr);) {
     cmsghdr header;
     std::memcpy(&header, bytes + at, sizeof header);

@@ -54,8 +54,13 @@ void HostStream::fail(int error_number) noexcept {
 void HostStream::ready(Instant now, std::uint32_t events) {
   if (state_ == State::Connecting) {
     int error = 0;
-    socklen_t size = sizeof error;
-    if ((events & (EPOLLERR | EPOLLHUP)) != 0) ::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+    if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
+      // What came before a reset is read before it; recv() tells of the reset then.
+      int waiting = 0;
+      socklen_t size = sizeof error;
+      (void)::ioctl(socket_.get(), FIONREAD, &waiting);
+      if (waiting == 0) (void)::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+    }
     if (error != 0) {
       fail(error);
     } else if ((events & (EPOLLOUT | EPOLLIN)) != 0) {

@@ -50,6 +50,7 @@ void Connection::acknowledged(Context& c, const Segment& segment) {
     probe_backoff_ = 0;
     probes_began_ = Instant{};
   }
+  watch_device(c);
   if (ack.advanced) advance(c, ack, handshake);
   ack.rtt = measure_rtt(c, segment, ack.arrivals);
   recover(c, ack);
@@ -101,7 +102,7 @@ void Connection::take_sack_blocks(Context& c, const Segment& segment, Acknowledg
     // What lies below is old; what was never sent is nonsense, as is what would cost more memory than any honest
     // receiver needs: it SACKs whole segments.
     if (at_or_before(block.end, snd_.una())) continue;
-    if (before(block.first, ack.una_before) || !snd_.sack(block.first, block.end, send_mss(), ack.arrivals))
+    if (before(block.first, ack.una_before) || !snd_.sack(block.first, block.end, ack.arrivals))
       c.env.counters.add(Counter::TcpExt_TCPSACKDiscard);
   }
 }

@@ -21,7 +21,8 @@ struct Transmission {
   Instant first_sent_at{};
   std::uint32_t in_flight = 0;  // this included
   bool app_limited = false;
-  bool pushed = false;  // with PSH
+  bool pushed = false;    // with PSH
+  std::uint16_t mss = 1;  // of its segments
 };
 
 // Whether what ends at `end`, sent at `sent_at`, went out after the other (RFC 8985 §6.2, RACK_sent_after).

@@ -396,6 +396,7 @@ class Connection {
     return tcp::receive_buffer(c.env.settings, options());
   }
   void after_write(Context& c, std::uint8_t flags);
+  void watch_device(Context& c);
   // Nothing waits any more for the first write.
   void release_waiting_syn();
   void begin_lingering(Context& c);

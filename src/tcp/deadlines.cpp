@@ -131,20 +131,22 @@ std::uint32_t Connection::patience_in_retries(const Settings& settings) const no
 // RFC 9293 §3.8.6.1: never given up while the peer answers.
 void Connection::persist_timeout(Context& c) {
   if (snd_.outstanding() > 0 || (snd_.unsent() == 0 && !snd_.fin_unsent())) return;
+  if (pacing_rate(c.env.settings) != 0 && !pacer_.may_send(c.now))
+    return timers_.arm(TimerKind::Persist, pacer_.next());
+  const std::uint32_t window = snd_.usable_window();
+  const bool shut = snd_.unsent() > 0 ? std::min(snd_.unsent(), send_mss()) > window : window == 0;
+  // Nothing but the device holds it: that says nothing of the peer, and TCP_USER_TIMEOUT alone bounds it.
+  const bool held_by_device = !shut && !corked_ && !more_follows_;
   const std::uint32_t most = patience_in_retries(c.env.settings);
   const auto patience = user_timeout();
   const bool waited = patience && probes_began_ != Instant{} && c.now - probes_began_ >= *patience;
   if (probes_began_ == Instant{}) probes_began_ = c.now;
-  if (probes_out_ >= most || waited) {
+  if (waited || (probes_out_ >= most && !held_by_device)) {
     c.env.counters.add(Counter::TcpExt_TCPAbortOnTimeout);
     return finish(c, soft_error_.value_or(Error::TimedOut));
   }
-  ++probes_out_;
-  const bool shut = std::min(snd_.unsent(), send_mss()) > snd_.usable_window();
-  if (!shut && !corked_ && !more_follows_) {
-    // Nothing but the device holds it.
-    return timers_.arm(TimerKind::Persist, c.now + kDeviceProbeInterval);
-  }
+  if (probes_out_ < UINT8_MAX) ++probes_out_;
+  if (held_by_device) return timers_.arm(TimerKind::Persist, c.now + kDeviceProbeInterval);
   if (probe_backoff_ < UINT8_MAX) ++probe_backoff_;
   probe_due_ = true;
   urgent_probe_due_ = sends_urgent();

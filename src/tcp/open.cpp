@@ -14,6 +14,8 @@ constexpr Duration kSoonAgain = std::chrono::milliseconds(10);  // Linux's TCP_T
 void Connection::begin(const FourTuple& tuple, const Path& path, Seq iss, std::uint32_t ts_offset) {
   tuple_ = tuple;
   path_ = path;
+  // Not the same for all connections (RFC 6864 §4.3), and nothing that could be told from those of others.
+  path_.delivery.identification = static_cast<std::uint16_t>(iss.raw() >> 16 ^ iss.raw());
   ts_offset_ = ts_offset;
   snd_.start(iss);
   recovery_.high = small_end_ = usage_end_ = iss;

@@ -127,17 +127,24 @@ void Scoreboard::drop_front(Seq ack) noexcept {
   if (resent_.empty()) resent_order_.clear();
 }
 
-void Scoreboard::sack(Seq first, Seq end, std::uint32_t mss, Arrivals& arrivals) {
+// What went again may have been cut elsewhere than at first.
+const Scoreboard::Sent& Scoreboard::last_carrier_of(Seq seq) const noexcept {
+  const std::size_t i = first_resent_ending_after(seq);
+  if (i < resent_.size() && at_or_before(resent_[i].first, seq)) return resent_[i];
+  return sent_[sent_holding(seq)];
+}
+
+void Scoreboard::sack(Seq first, Seq end, Arrivals& arrivals) {
   assert(!sent_.empty() && at_or_after(first, sent_.front().first) && at_or_before(end, sent_.back().end));
   if (sacked_.covers(first, end)) return;  // a block is told three times and more
-  const Sent& one = sent_[sent_holding(first)];
-  if (const std::uint32_t inside = static_cast<std::uint32_t>(first - one.first) % mss; inside != 0) {
-    const Seq next = first + (mss - inside);
+  const Sent& one = last_carrier_of(first);
+  if (const std::uint32_t inside = static_cast<std::uint32_t>(first - one.first) % one.how.mss; inside != 0) {
+    const Seq next = first + (one.how.mss - inside);
     first = before(next, one.end) ? next : one.end;
   }
   if (!before(first, end)) return;
-  const Sent& last = sent_[sent_holding(end - 1u)];
-  if (end != last.end) end = end - static_cast<std::uint32_t>(end - last.first) % mss;
+  const Sent& last = last_carrier_of(end - 1u);
+  if (end != last.end) end = end - static_cast<std::uint32_t>(end - last.first) % last.how.mss;
   if (!before(first, end)) return;
   sacked_.for_each_gap(first, end, [&](Seq from, Seq to) { arrived(from, to, arrivals, true); });
   sacked_.add(first, end);

@@ -67,7 +67,7 @@ class Scoreboard {
   void acknowledge(Seq ack, Arrivals& arrivals);
   // [first, end) was SACKed: all of it lies between what is acknowledged and what was sent. As Linux, what of it is but
   // a part of a segment does not count: receivers SACK what they received.
-  void sack(Seq first, Seq end, std::uint32_t mss, Arrivals& arrivals);
+  void sack(Seq first, Seq end, Arrivals& arrivals);
 
   // ---- what did not
   struct Detected {
@@ -107,6 +107,7 @@ class Scoreboard {
   [[nodiscard]] std::size_t sent_holding(Seq seq) const noexcept;
   [[nodiscard]] std::size_t sent_by(Instant time, std::size_t near) const noexcept;
   [[nodiscard]] std::size_t first_resent_ending_after(Seq seq) const noexcept;
+  [[nodiscard]] const Sent& last_carrier_of(Seq seq) const noexcept;
   template <typename Each>
   void take_resent(Seq first, Seq end, Each&& each);
   void arrived(Seq first, Seq end, Arrivals& arrivals, bool by_sack);

@@ -97,13 +97,13 @@ void SendHalf::acknowledge(Seq ack, Arrivals& arrivals, WorkCache& cache) {
   release_if_idle(cache);
 }
 
-bool SendHalf::sack(Seq first, Seq end, std::uint32_t mss, Arrivals& arrivals) {
+bool SendHalf::sack(Seq first, Seq end, Arrivals& arrivals) {
   if (before(first, una_)) first = una_;
   if (!work_ || !before(first, end) || after(end, nxt_)) return false;
   // A hostile peer could make every second byte a stretch; an honest one SACKs segments.
   const IntervalSet& known = work_->board.sacked_stretches();
   if (known.size() >= kFewStretches + outstanding() / kBytesPerStretch && !known.touches(first, end)) return false;
-  work_->board.sack(first, end, mss, arrivals);
+  work_->board.sack(first, end, arrivals);
   return true;
 }
 

@@ -42,6 +42,10 @@ class SendHalf {
   // ---- what the application wrote ----
   void write(ByteSpan bytes, Memory& memory, WorkCache& cache);
   void write(Slice bytes, Memory& memory, WorkCache& cache);
+  // Copies what was lent and has not been acknowledged.
+  void own_lent(Memory& memory) {
+    if (work_) work_->queue.own_lent(memory.held);
+  }
   // Cuts `offset` bytes behind what is queued.
   void cut(std::uint32_t offset, bool push, WorkCache& cache) {
     if (queued() + offset == 0) return;
@@ -131,7 +135,7 @@ class SendHalf {
   // una < ack <= max_sent
   void acknowledge(Seq ack, Arrivals& arrivals, WorkCache& cache);
   // A SACK block, as far as it says something of what is in flight; false when it does not.
-  bool sack(Seq first, Seq end, std::uint32_t mss, Arrivals& arrivals);
+  bool sack(Seq first, Seq end, Arrivals& arrivals);
   // See Scoreboard.
   Scoreboard::Detected detect_losses(Instant newest, Seq newest_end, Instant horizon) {
     return work_ ? work_->board.detect_losses(newest, newest_end, horizon) : Scoreboard::Detected{};

@@ -342,6 +342,7 @@ bool Connection::transmit_new(Context& c, TxPacket& packet) {
 void Connection::record_sent(const Context& c, std::uint32_t length, SendHalf::WorkCache& cache, bool pushed) {
   Transmission how = rate_.transmission(c.now, in_flight() + length, length);
   how.pushed = pushed;
+  how.mss = static_cast<std::uint16_t>(send_mss());
   snd_.sent(length, how, cache);
   if (recovery_.reduces_window()) recovery_.prr.sent(length);
   pacer_.sent(c.now, length, pacing_rate(c.env.settings));
@@ -349,7 +350,9 @@ void Connection::record_sent(const Context& c, std::uint32_t length, SendHalf::W
 
 // And this not.
 void Connection::record_resent(Context& c, const SendHalf::Stretch& stretch, std::uint32_t payload) {
-  snd_.resent(stretch, rate_.transmission(c.now, in_flight() + stretch.length, stretch.length));
+  Transmission how = rate_.transmission(c.now, in_flight() + stretch.length, stretch.length);
+  how.mss = static_cast<std::uint16_t>(send_mss());
+  snd_.resent(stretch, how);
   if (recovery_.reduces_window()) recovery_.prr.sent(stretch.length);
   pacer_.sent(c.now, stretch.length, pacing_rate(c.env.settings));
   recovery_.undo.resent(stretch.length, c.now);
@@ -477,8 +480,8 @@ void Connection::emit_segment(Context& c, Seq seq, std::uint8_t flags, TxPacket&
   c.env.counters.add(Counter::Tcp_OutSegs, segments);
   totals_.sent(segments, packet.payload_size > 0);
   ack_went_out();
-  path_.delivery.identification += static_cast<std::uint16_t>(segments);
   emit(tuple_, path_.delivery, segment, mss, packet);
+  path_.delivery.identification = static_cast<std::uint16_t>(path_.delivery.identification + segments);
 }
 
 void Connection::ack_went_out() noexcept {

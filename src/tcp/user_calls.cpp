@@ -28,8 +28,12 @@ void Connection::after_write(Context& c, std::uint8_t flags) {
   if ((flags & write_bits::kEndOfRecord) != 0) snd_.cut(0, true, c.send_cache);
   if ((flags & write_bits::kUrgent) != 0) mark_urgent();
   release_waiting_syn();
-  // Also where the device takes nothing this long.
-  if (options().user_timeout != 0 && snd_.outstanding() == 0 && !timers_.armed(TimerKind::Persist))
+  watch_device(c);
+}
+
+// TCP_USER_TIMEOUT: also where the device takes nothing this long.
+void Connection::watch_device(Context& c) {
+  if (options().user_timeout != 0 && snd_.outstanding() == 0 && snd_.unsent() > 0 && !timers_.armed(TimerKind::Persist))
     timers_.arm(TimerKind::Persist, c.now + base_rto());
 }
 
@@ -181,6 +185,8 @@ void Connection::close(Context& c) {
     send_reset(c);
     return finish(c);
   }
+  // Who lent memory can hear no more of when it may be used again.
+  snd_.own_lent(c.env.memory);
   if (!snd_.fin_queued()) snd_.queue_fin(c.send_cache);
   if (state_ == TcpState::Established) set_state(c, TcpState::FinWait1);
   if (state_ == TcpState::CloseWait) set_state(c, TcpState::LastAck);

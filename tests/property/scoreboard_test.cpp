@@ -136,7 +136,7 @@ RC_GTEST_PROP(ScoreboardProperty, BehavesAsANotePerByte, (std::uint64_t seed)) {
       case 3: {
         if (size == 0) break;
         const std::uint32_t first = below(size), length = 1 + below(std::min(size - first, 50u));
-        board.sack(model.una() + first, model.una() + first + length, 1, arrivals);
+        board.sack(model.una() + first, model.una() + first + length, arrivals);
         model.sack(model.una() + first, model.una() + first + length, found);
         told = true;
         break;

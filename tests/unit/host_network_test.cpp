@@ -84,6 +84,21 @@ struct EarlyClient {
   int changes = 0;
 };
 
+TEST(HostStream, AnswerComesBeforeTheResetBehindItAlsoToWhatRodeInTheSyn) {
+  FF_IN_NETWORK_NAMESPACE([] {
+    loopback_up();
+    EarlyClient client;
+    EXPECT_EQ(::send(client.accepted.get(), "answer", 6, 0), 6);
+    const linger reset{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(client.accepted.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    client.accepted = FileDescriptor();
+    run_for(client.loop, 20ms);
+    const auto read = client.stream->read(client.loop.now());
+    ASSERT_TRUE(read.has_value());
+    EXPECT_EQ(read->bytes.text(), "answer");
+  });
+}
+
 TEST(HostStream, IsNotWokenForTheAcknowledgementOfItsSyn) {
   FF_IN_NETWORK_NAMESPACE([] {
     loopback_up();

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <sys/epoll.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -336,6 +337,29 @@ TEST_F(PosixSocketsAbroad, ZeroCopyIsOverWhenNobodyNeedsTheBytes) {
 TEST_F(PosixSocketsAbroad, ZeroCopyIsToldToNobodyWhenTheSocketIsGone) {
   ASSERT_EQ(send_with_syn(MSG_ZEROCOPY), 5);
   EXPECT_EQ(s.close(client), 0);
+}
+
+// Nobody could be told when the memory is free: close() leaves none of it in use.
+TEST_F(PosixSockets, ZeroCopyMemoryIsTheApplicationsAfterClose) {
+  const int listening = listener(80);
+  const int client = tcp();
+  ASSERT_EQ(connect(client, "127.0.0.1", 80), 0);
+  const int server = static_cast<int>(s.accept4(listening, nullptr, nullptr, 0));
+  set(client, SOL_SOCKET, SO_ZEROCOPY, 1);
+  ASSERT_EQ(s.fcntl(client, F_SETFL, O_NONBLOCK), 0);
+  std::string memory(16 << 20, 'x');
+  const long sent = s.sendto(client, memory.data(), memory.size(), MSG_ZEROCOPY, nullptr, 0);
+  ASSERT_GT(sent, 1 << 20);
+  ASSERT_EQ(s.close(client), 0);
+  std::ranges::fill(memory, 'y');
+  std::string all(1 << 20, '?');
+  long received = 0, others = 0;
+  for (long got = 1; got > 0; received += got) {
+    got = s.recvfrom(server, all.data(), all.size(), 0, nullptr, nullptr);
+    others += std::count(all.begin(), all.begin() + std::max(got, 0L), 'y');
+  }
+  EXPECT_EQ(received, sent);
+  EXPECT_EQ(others, 0);
 }
 
 // Handshake and data are each late by as much, there and not back.

@@ -181,6 +181,22 @@ WIRE_TEST(FlowControl, FinBehindAClosedWindowWaitsForTheData) {
   w.out(fin(1).data(stream(1, 100)).ack(1).psh());
 }
 
+// A FIN alone waits for the window as data does, also of who has closed.
+WIRE_TEST(FlowControl, BareFinBehindAClosedWindowIsProbed) {
+  w.establish();
+  w.write("abc");
+  w.out(data(1, "abc").ack(1).psh());
+  w.in(segment(1).ack(4).window(0));
+  w.close();
+  w.advance(208750us);
+  w.out(segment(3).ack(1));
+  w.in(segment(1).ack(4).window(0));
+  w.advance(417500us);
+  w.out(segment(3).ack(1));
+  w.in(segment(1).ack(4).window(1000));
+  w.out(fin(4).ack(1));
+}
+
 // A shrunken window (RFC 9293 §3.8.6, SHLD-14 says that a peer should not, MUST-34 that we survive it): what is beyond
 // is sent again only when the window returns.
 WIRE_TEST(FlowControl, ShrunkenWindowIsSurvived) {

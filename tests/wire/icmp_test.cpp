@@ -151,6 +151,20 @@ WIRE_TEST(Icmp, PacketTooBigIsForRoutersToSolve) {
   }
 }
 
+// A device that cuts up super-segments numbers the parts.
+WIRE_TEST(Icmp, SuperSegmentsTakeAsManyIdentifications) {
+  SocketOptions options;
+  options.path_mtu_discovery = PathMtuDiscovery::Dont;
+  w.super_segments(65535);
+  w.may_be_fragmented();
+  w.listen({.options = options});
+  w.establish();
+  w.write(stream(1, 5000));
+  w.out(data(1, 2000).ack(1).psh().segments_of(1000));
+  w.out(data(2001, 2000).ack(1).psh().segments_of(1000));
+  w.out(data(4001, 1000).ack(1).psh());
+}
+
 // An MTU that is no smaller than ours says nothing; one below what every path carries is not believed.
 WIRE_TEST(Icmp, PacketTooBigIsPlausible) {
   w.establish({.mss = 9000});

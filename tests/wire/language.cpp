@@ -200,7 +200,9 @@ void Wire::observe(const TxPacket& tx, const Where& where) {
   if (may_be_fragmented_ && !segment.payload.empty()) {
     if (next_identification_.value_or(segment.identification) != segment.identification)
       segment.faults.push_back(fmt::format("IPv4 identification {}", segment.identification));
-    if (segment.source.is_v4()) next_identification_ = segment.identification + 1;
+    // A device that cuts a super-segment counts on.
+    const std::uint32_t packets = tx.segment_size == 0 ? 1 : (tx.payload_size + tx.segment_size - 1) / tx.segment_size;
+    if (segment.source.is_v4()) next_identification_ = static_cast<std::uint16_t>(segment.identification + packets);
   }
   segment.segment_size = tx.segment_size;
   const bool within =

@@ -103,8 +103,6 @@ WIRE_TEST(SackRecovery, ReorderingIsWaitedFor) {
   w.require(w.info().total_retrans == 0, "it came, after all");
 }
 
-// RFC 8985 §6.2 step 4: what was repeated for nothing makes the path count as one that reorders more. The receiver
-// tells by RFC 2883.
 // As Linux: the fifth segment, which waited behind the first, says how long the path may take, and not the first, which
 // went again later. So the sixth is given as long.
 WIRE_TEST(SackRecovery, WhatWaitedBehindAHoleTellsTheRoundTrip) {
@@ -122,6 +120,8 @@ WIRE_TEST(SackRecovery, WhatWaitedBehindAHoleTellsTheRoundTrip) {
   w.out(segment_again(6).psh());
 }
 
+// RFC 8985 §6.2 step 4: what was repeated for nothing makes the path count as one that reorders more. The receiver
+// tells by RFC 2883.
 WIRE_TEST(SackRecovery, ADuplicateReportWidensTheReorderingWindow) {
   in_flight(w, 10);
   w.in(acks_before(1).sack({segments(2, 2)}));
@@ -195,6 +195,39 @@ WIRE_TEST(SackRecovery, PartsOfSegmentsDoNotCount) {
   w.require(w.info().sacked == 0, "the first half");
   w.in(acks_before(1).sack({{1500, 3500}}));
   w.require(w.info().sacked == 1000, "the third alone is in it");
+  w.in(acks_before(5));
+}
+
+// What went again was cut elsewhere than at first, and is SACKed as it went.
+WIRE_TEST(SackRecovery, SmallSegmentsThatWentAgainTogetherCount) {
+  w.establish({.no_delay = true});
+  for (std::uint32_t i = 0; i < 12; ++i) {
+    w.write(stream(1 + 300 * i, 300));
+    w.out(data(1 + 300 * i, 300).ack(1).psh());
+  }
+  w.advance(10ms);
+  w.in(acks_before(1).sack({{301, 601}, {1801, 3601}}));
+  w.out(data(1, 300).ack(1).psh());
+  w.out(data(601, 1000).ack(1));
+  w.advance(10ms);
+  w.in(acks_before(1).sack({{301, 1601}, {1801, 3601}}));
+  w.require(w.info().sacked == 3100, "all that arrived");
+  w.out(data(1, 300).ack(1).psh());
+  w.out(data(1601, 200).ack(1).psh());
+}
+
+// What counts is how large the segments were when they went.
+WIRE_TEST(SackRecovery, SegmentsOfAnotherSizeCount) {
+  w.super_segments(65535);
+  w.establish();
+  w.write(stream(1, 4 * kMss));
+  w.out(data(1, 2 * kMss).ack(1).psh().segments_of(kMss));
+  w.out(data(1 + 2 * kMss, 2 * kMss).ack(1).psh().segments_of(kMss));
+  SocketOptions options;
+  options.maxseg = 600;
+  w.options(options);
+  w.in(acks_before(1).sack({segments(2, 2)}));
+  w.require(w.info().sacked == kMss, "a whole one of before");
   w.in(acks_before(5));
 }
 

@@ -162,6 +162,60 @@ WIRE_TEST(UserTimeout, ADeviceThatTakesDataAgainIsInTime) {
   w.advance(1min);
 }
 
+WIRE_TEST(UserTimeout, HoldsWhileAPeerTalksAndTheDeviceTakesNothing) {
+  write_into_full_device(w);
+  w.advance(100ms);
+  w.in(data(1, 10).ack(1));
+  w.advance(60s);
+  w.ended_with(Error::TimedOut);
+}
+
+WIRE_TEST(UserTimeout, HoldsForWhatFollowsWhatWentOut) {
+  SocketOptions options;
+  options.user_timeout = 1000;
+  options.no_delay = true;
+  w.listen({.options = options});
+  w.establish();
+  w.write("a");
+  w.out(data(1, "a").ack(1).psh());
+  w.device_full(true);
+  w.write("b");
+  w.advance(10ms);
+  w.in(segment(1).ack(2));
+  w.advance(60s);
+  w.ended_with(Error::TimedOut);
+}
+
+// However often the device is tried.
+WIRE_TEST(UserTimeout, IsWaitedForByADeviceThatTakesNothing) {
+  SocketOptions options;
+  options.user_timeout = 20'000;
+  w.listen({.options = options});
+  w.establish();
+  w.device_full(true);
+  w.write("x");
+  w.advance(12s);
+  w.state(TcpState::Established);
+}
+
+WIRE_TEST(UserTimeout, DoesNotCountWhatPacingHolds) {
+  SocketOptions options;
+  options.user_timeout = 1000;
+  options.max_pacing_rate = 100;
+  options.no_delay = true;
+  w.listen({.options = options});
+  w.establish();
+  w.write(stream(1, 1000));
+  w.out(data(1, 1000).ack(1).psh());
+  w.advance(10ms);
+  w.in(segment(1).ack(1001));
+  w.write("x");
+  w.advance(9s);
+  w.state(TcpState::Established);
+  w.advance(990ms);
+  w.out(data(1001, "x").ack(1).psh());
+}
+
 WIRE_TEST(Linger2, NegativeLeavesNoFinWait2) {
   SocketOptions options;
   options.linger2 = -1;
