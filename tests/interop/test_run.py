@@ -103,7 +103,8 @@ def test_100_ms_away_the_second_visit_takes_one_round_trip(lab, inside):
     for visit, round_trips in [(1, 2), (2, 1)]:
         with far.counting() as counted:
             start, first_byte = map(float, visitor.run(*words).stdout.split())
-        assert round_trips <= (first_byte - start) / 0.1 < round_trips + 0.5, visit
+        # Nothing is sooner than its round trips; how much later it is, says how busy the machine is.
+        assert round_trips <= (first_byte - start) / 0.1 < round_trips + 1, visit
         assert counted[counter] == (1 if visit == 2 else 0)
 
 
